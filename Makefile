@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# make demo     two containers, plain and accelerated, one table
+# make check    every test; `make check-TOPIC` runs one (TOPIC: lint, unit, net, ...)
+# make bench    native figures and a picture in build/bench/
+# make fuzz     the policy parser for FUZZ_SECONDS
+# make install  pdload, its man page and completion under PREFIX
+# SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer in build/san.
+
+PREFIX ?= /usr/local
+CC = gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+BUILD := build$(if $(SAN),/san)
+FUZZ_SECONDS ?= 60
+VERSION := 0.1.0
+
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+comma := ,
+PKGS := libbpf libcjson yaml-0.1 numa
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -D_GNU_SOURCE -DPD_VERSION='"$(VERSION)"' \
+	-Iinclude -I$(BUILD)/bpf -iquote user/pdload -MMD -MP
+LIBS = $(shell pkg-config --libs $(PKGS)) -lelf -lz -lpthread
+TRIPLET := $(shell $(CC) -print-multiarch)
+BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -Wall -Werror -Iinclude -Ibpf -isystem /usr/include/$(TRIPLET)
+
+# Programs that share maps are linked into one object; the others stand alone.
+BPF_MAIN := detect verdict inspect guard
+BPF_ALONE := $(filter-out $(BPF_MAIN),$(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c)))
+SKELS := $(BUILD)/bpf/pipedevice.skel.h $(BPF_ALONE:%=$(BUILD)/bpf/%.skel.h)
+
+PDLOAD_SRC := $(wildcard user/pdload/*.c)
+PDLOAD_OBJ := $(PDLOAD_SRC:%.c=$(BUILD)/%.o)
+PDLOAD_LIB := $(BUILD)/libpdload.a
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+NET_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/net/*.c))
+BENCH_PROGS := $(BUILD)/tools/bench/netbench $(BUILD)/tools/bench/pinned
+NETBENCH_OBJ := $(patsubst %,$(BUILD)/tools/bench/%.o,server client run payload)
+DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
+TOPICS := lint unit cli net programs
+
+.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) demo bench fuzz install clean
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: pdload
+
+pdload: $(BUILD)/pdload
+
+bpf: $(SKELS)
+
+tests: pdload $(UNIT_TESTS) $(NET_PROGS) $(DEMO_PROGS)
+
+deps:
+	tools/deps.sh
+
+# Dependencies come first: what follows asks pkg-config for them.
+check: deps
+	$(MAKE) --no-print-directory all tests
+	$(MAKE) --no-print-directory all tests SAN=1
+	tools/run-tests $(TOPICS)
+
+$(TOPICS:%=check-%): check-%: deps
+	$(MAKE) --no-print-directory all tests
+	$(MAKE) --no-print-directory all tests SAN=1
+	tools/run-tests $*
+
+demo: deps
+	$(MAKE) --no-print-directory all $(DEMO_PROGS)
+	tools/demo/demo.sh
+
+bench: deps
+	$(MAKE) --no-print-directory all $(BENCH_PROGS)
+	tools/bench/bench.sh
+
+fuzz: deps
+	$(MAKE) --no-print-directory $(BUILD)/tests/fuzz/policy
+	tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+install: $(BUILD)/pdload
+	install -D -m 755 $(BUILD)/pdload $(DESTDIR)$(PREFIX)/sbin/pdload
+	install -D -m 644 user/pdload/pdload.8 $(DESTDIR)$(PREFIX)/share/man/man8/pdload.8
+	install -D -m 644 user/pdload/pdload.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pdload
+
+clean:
+	rm -rf build
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) include/pd_maps.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/bpf/pipedevice.o: $(BPF_MAIN:%=$(BUILD)/bpf/%.bpf.o)
+	$(BPFTOOL) gen object $@ $^
+
+$(BUILD)/bpf/pipedevice.skel.h: $(BUILD)/bpf/pipedevice.o
+	$(BPFTOOL) gen skeleton $< name pipedevice > $@
+
+$(BPF_ALONE:%=$(BUILD)/bpf/%.skel.h): $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $* > $@
+
+$(BUILD)/%.o: %.c | $(SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(PDLOAD_LIB): $(filter-out %/main.o,$(PDLOAD_OBJ))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/pdload: $(BUILD)/user/pdload/main.o $(PDLOAD_LIB)
+	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(PDLOAD_LIB)
+	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+$(BUILD)/tests/net/traffic: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/net/streams/*.c))
+
+$(BUILD)/tests/net/%: $(BUILD)/tests/net/%.o
+	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lpthread
+
+$(BUILD)/tools/bench/%.o: tools/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/tools/bench/netbench: $(NETBENCH_OBJ)
+
+$(BUILD)/tools/bench/%: $(BUILD)/tools/bench/%.o
+	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lpthread -lnuma -lm
+
+# Runs in containers, whatever their C library.
+$(BUILD)/tools/demo/%: $(BUILD)/tools/demo/%.o
+	$(CC) $(CFLAGS) $(SANFLAGS) $(if $(SAN),,-static) -o $@ $^
+
+# Not from the library: clang instruments what is fuzzed.
+FUZZ_SRC := tests/fuzz/policy.c user/pdload/container.c \
+	$(addprefix user/pdload/policy_,parse.c match.c yaml.c glob.c)
+
+$(BUILD)/tests/fuzz/policy: $(FUZZ_SRC) $(wildcard user/pdload/*.h include/*.h)
+	@mkdir -p $(@D)
+	$(CLANG) -std=gnu11 -O1 -g $(WARN) -D_GNU_SOURCE -Iinclude -iquote user/pdload \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		-o $@ $(FUZZ_SRC) $(shell pkg-config --libs yaml-0.1 libcjson)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

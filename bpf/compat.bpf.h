@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What differs between kernels, so that nothing else has to know. */
+#ifndef PD_COMPAT_BPF_H
+#define PD_COMPAT_BPF_H
+
+#include <bpf/bpf_core_read.h>
+
+#include "kernel.bpf.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* Before 6.15 the field had no underscores; may go with 6.12. */
+struct kernfs_node___parent {
+	struct kernfs_node *parent;
+};
+
+/* Before 5.15 a word that is the pointer, or has bit 0 set and is not; may go
+ * with 5.10.
+ */
+struct sock_cgroup_data___word {
+	__u64 val;
+};
+
+#pragma clang attribute pop
+
+/* The parent of a kernfs node, 0 at the root. Any context. Not inlined: clang
+ * would take the offset of a field that does not exist out of its branch.
+ */
+static __noinline __attribute__((unused)) __u64 kernfs_parent(__u64 kn)
+{
+	struct kernfs_node *node = (void *)kn;
+
+	if (bpf_core_field_exists(node->__parent))
+		return (__u64)BPF_CORE_READ(node, __parent);
+	return (__u64)BPF_CORE_READ((struct kernfs_node___parent *)kn, parent);
+}
+
+/* The kernfs node of the v2 cgroup of a socket, 0 if it has none. */
+static __always_inline __u64 sock_cgroup_node(__u64 sock)
+{
+	struct sock *sk = (void *)sock;
+	struct sock_cgroup_data___word *word;
+	struct cgroup *cgroup;
+
+	word = (void *)__builtin_preserve_access_index(&sk->sk_cgrp_data);
+	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup)) {
+		cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup);
+	} else {
+		__u64 val = BPF_CORE_READ(word, val);
+
+		cgroup = (void *)(val & 1 ? 0 : val & ~3ULL);
+	}
+	if (!cgroup)
+		return 0;
+	return (__u64)BPF_CORE_READ(cgroup, kn);
+}
+
+/* True for a subflow of a multipath connection; MPTCP came with 5.6 and can
+ * be configured out.
+ */
+static __always_inline int is_mptcp_subflow(struct tcp_sock *tp)
+{
+	if (!bpf_core_field_exists(tp->is_mptcp))
+		return 0;
+	return BPF_CORE_READ(tp, is_mptcp);
+}
+
+#endif /* PD_COMPAT_BPF_H */

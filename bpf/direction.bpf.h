@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One direction of a connection: what its sender may know of its reader. */
+#ifndef PD_DIRECTION_BPF_H
+#define PD_DIRECTION_BPF_H
+
+#include "compat.bpf.h"
+#include "maps.bpf.h"
+
+/* The direction goes over TCP for @reason. */
+static __always_inline void note_reason(struct pd_conn *conn, __u32 reason)
+{
+	conn->reason = reason;
+	count_reason(reason);
+	emit(conn, PD_EVENT_DECLINE, reason);
+}
+
+/* The peer's entry was found: remember it. Caller: an end's own program, with
+ * its socket locked; @write_seq is its own.
+ */
+static __always_inline void pair(struct pd_conn *conn, const struct pd_end *end, __u32 write_seq)
+{
+	conn->peer_sock = end->sock;
+	conn->peer_cookie = end->cookie;
+	conn->peer_cgroup_id = end->cgroup_id;
+	conn->engine = PD_ENGINE_SOCKMAP;
+	conn->state = PD_STATE_PAIRED;
+	if (write_seq != conn->settled_seq)
+		note_reason(conn, PD_REASON_RACED);
+}
+
+/* The psock of a socket in pd_socks, 0 if it has none. The lower bits of
+ * sk_user_data are flags.
+ */
+static __always_inline __u64 psock_of(struct tcp_sock *tp)
+{
+	return (__u64)BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_user_data) & ~7ULL;
+}
+
+/* Tasks asleep inside send() or recv() on @tp, at most 8. Where the address of
+ * the wake-up function is not known every sleeper counts, poll and epoll too.
+ */
+static __always_inline __u32 sleepers(struct tcp_sock *tp)
+{
+	struct socket_wq *wq = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_wq);
+	struct list_head *head, *at;
+	__u32 i, nr = 0;
+
+	if (!wq)
+		return 0;
+	head = __builtin_preserve_access_index(&wq->wait.head);
+	at = BPF_CORE_READ(head, next);
+	for (i = 0; i < 8; i++) {
+		struct wait_queue_entry *entry = 0;
+		void *func;
+
+		if (!at || at == head)
+			return nr;
+		entry = (void *)at - bpf_core_field_offset(struct wait_queue_entry, entry);
+		func = BPF_CORE_READ(entry, func);
+		if (!woken_wake_function || (__u64)func == woken_wake_function)
+			nr++;
+		at = BPF_CORE_READ(at, next);
+	}
+	/* A longer queue: do not claim to know it. */
+	return nr ? nr : 8;
+}
+
+/* Bytes redirected to @tp and not read yet. Where the kernel does not charge
+ * them to the reader the queue is walked, 64 messages at most; it may change
+ * under the walk, and a freed message reads as garbage: good for a bound that
+ * is looked at again, and for nothing else.
+ */
+static __always_inline __u32 unread_bytes(struct tcp_sock *tp)
+{
+	struct list_head *head, *at;
+	struct sk_psock *psock;
+	__u32 i, sum = 0;
+
+	if (charges_reader)
+		return BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_backlog.rmem_alloc.counter);
+	psock = (void *)psock_of(tp);
+	if (!psock)
+		return 0;
+	head = __builtin_preserve_access_index(&psock->ingress_msg);
+	at = BPF_CORE_READ(head, next);
+	for (i = 0; i < 64; i++) {
+		struct sk_msg *msg;
+
+		if (!at || at == head)
+			return sum;
+		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
+		sum += BPF_CORE_READ(msg, sg.size);
+		at = BPF_CORE_READ(at, next);
+	}
+	return bound_bytes;
+}
+
+#endif /* PD_DIRECTION_BPF_H */

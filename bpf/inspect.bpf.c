@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The iterator behind `pdload conns`: one struct pd_conn_record for each socket
+ * that has a pd_conn.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "compat.bpf.h"
+#include "direction.bpf.h"
+#include "maps.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+SEC("iter/bpf_sk_storage_map")
+int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct {
+		__u64 netns_cookie;
+		__u32 tcp_state;
+		__u32 in_sockmap;
+		__u32 unread;
+		__u32 queue_empty;
+		__u32 psock_refs;
+		__u32 sleepers;
+		__u32 locked;
+		__u32 released;
+	} now = {};
+	struct tcp_sock *tp = (void *)ctx->sk;
+	struct pd_conn *conn = ctx->value;
+	struct pd_control *ctl = control();
+	struct sk_psock *psock;
+
+	_Static_assert(sizeof(now) == sizeof(struct pd_conn_record) - sizeof(struct pd_conn),
+		       "the tail of struct pd_conn_record");
+	if (!tp || !conn)
+		return 0;
+	now.netns_cookie =
+		BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_net.net, ns.inum);
+	now.tcp_state = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state);
+	now.queue_empty = 1;
+	now.locked = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_lock.owned) != 0;
+	now.released = ctl && conn->epoch != ctl->epoch && conn->state != PD_STATE_DECLINED;
+	psock = (void *)psock_of(tp);
+	if (psock && (conn->state == PD_STATE_CANDIDATE || conn->state == PD_STATE_PAIRED ||
+		      conn->state == PD_STATE_RELEASED)) {
+		struct list_head *head = __builtin_preserve_access_index(&psock->ingress_msg);
+
+		/* Sleepers on both sides of the count: see release in pdload. */
+		now.sleepers = sleepers(tp);
+		bpf_ktime_get_ns();
+		now.psock_refs = BPF_CORE_READ(psock, refcnt.refs.counter);
+		bpf_ktime_get_ns();
+		if (sleepers(tp) != now.sleepers)
+			now.psock_refs = 0;
+		now.in_sockmap = 1;
+		now.queue_empty = BPF_CORE_READ(head, next) == head;
+		if (!now.queue_empty)
+			now.unread = unread_bytes(tp);
+	}
+	bpf_seq_write(ctx->meta->seq, conn, sizeof(*conn));
+	bpf_seq_write(ctx->meta->seq, &now, sizeof(now));
+	return 0;
+}
