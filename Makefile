@@ -14,10 +14,10 @@ BUILD := build$(if $(SAN),/san)
 FUZZ_SECONDS ?= 60
 VERSION := 0.1.0
 
+comma := ,
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-comma := ,
 PKGS := libbpf libcjson yaml-0.1 numa
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -D_GNU_SOURCE -DPD_VERSION='"$(VERSION)"' \
 	-Iinclude -I$(BUILD)/bpf -iquote user/pdload -MMD -MP
@@ -130,6 +130,8 @@ $(BUILD)/tools/bench/%: $(BUILD)/tools/bench/%.o
 # Runs in containers, whatever their C library.
 $(BUILD)/tools/demo/%: $(BUILD)/tools/demo/%.o
 	$(CC) $(CFLAGS) $(SANFLAGS) $(if $(SAN),,-static) -o $@ $^
+
+tests: $(if $(SAN),,$(BUILD)/tests/fuzz/policy)
 
 # Not from the library: clang instruments what is fuzzed.
 FUZZ_SRC := tests/fuzz/policy.c user/pdload/container.c \

@@ -36,6 +36,17 @@ static __always_inline __u64 psock_of(struct tcp_sock *tp)
 	return (__u64)BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_user_data) & ~7ULL;
 }
 
+/* References on the psock of @tp: the map's, one of each task inside
+ * tcp_bpf_sendmsg() or tcp_bpf_recvmsg(), one of each sender that queues to it
+ * now. 0 if there is none.
+ */
+static __always_inline __u32 psock_refs(struct tcp_sock *tp)
+{
+	struct sk_psock *psock = (void *)psock_of(tp);
+
+	return psock ? BPF_CORE_READ(psock, refcnt.refs.counter) : 0;
+}
+
 /* Tasks asleep inside send() or recv() on @tp, at most 8. Where the address of
  * the wake-up function is not known every sleeper counts, poll and epoll too.
  */

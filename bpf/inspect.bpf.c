@@ -49,7 +49,7 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 		/* Sleepers on both sides of the count: see release in pdload. */
 		now.sleepers = sleepers(tp);
 		bpf_ktime_get_ns();
-		now.psock_refs = BPF_CORE_READ(psock, refcnt.refs.counter);
+		now.psock_refs = psock_refs(tp);
 		bpf_ktime_get_ns();
 		if (sleepers(tp) != now.sleepers)
 			now.psock_refs = 0;

@@ -131,6 +131,11 @@ __weak int match_glob(__u64 generation, __u64 node, __u32 index)
 		node = parent;
 	}
 
+	/* The path of the root itself is "/". */
+	if (!nodes[PD_CGROUP_DEPTH - 1]) {
+		take_byte(&state, glob->step['/'], glob->loop_slash);
+		return state.word[word] >> bit & 1;
+	}
 	/* Unrolled: the verifier then takes a tenth of the time for it. */
 #pragma unroll
 	for (i = 0; i < PD_CGROUP_DEPTH; i++) {

@@ -23,16 +23,21 @@
 char _license[] SEC("license") = "GPL";
 
 /* Nobody is inside tcp_recvmsg() on the peer at this moment: it would own the
- * lock, or sleep in the queue. Between two reads bpf_ktime_get_ns() keeps their
- * order: x86 loads in order, and on arm64 the branch on the first value
- * together with the ISB in reading the counter does.
+ * lock, or sleep in the queue. A reader that sleeps in tcp_bpf_recvmsg(), where
+ * it sees redirected bytes, holds a reference on the psock, as does a writer;
+ * one inside tcp_recvmsg() has given it back. Between two reads
+ * bpf_ktime_get_ns() keeps their order: x86 loads in order, and on arm64 the
+ * branch on the first value together with the ISB in reading the counter does.
  */
 static __always_inline int no_reader_inside(struct tcp_sock *peer)
 {
+	__u32 asleep;
+
 	if (BPF_CORE_READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
 		return 0;
 	bpf_ktime_get_ns();
-	if (sleepers(peer))
+	asleep = sleepers(peer);
+	if (asleep && psock_refs(peer) != 1 + asleep)
 		return 0;
 	bpf_ktime_get_ns();
 	return 1;
