@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A connected pair of TCP sockets on loopback, of this process alone, either
+ * plain or enrolled in a sockmap of its own whose program redirects everything:
+ * what the kernel really does is tried on it, and nothing else is touched.
+ */
+#ifndef PD_SCRATCH_H
+#define PD_SCRATCH_H
+
+#include "pdload.h"
+
+struct pd_scratch {
+	int client;
+	int server;
+	void *skel; /* NULL for a plain pair */
+};
+
+/* 0 or -errno, without a message. A running pdload that enrols the sockets
+ * loses them again; -EBUSY: the sockmap of another agent has them.
+ */
+int pd_scratch__open(struct pd_scratch *pair, bool enrolled);
+/* Enrol an open plain pair: what was sent before stays in its TCP queues. */
+int pd_scratch__enrol(struct pd_scratch *pair);
+void pd_scratch__close(struct pd_scratch *pair);
+
+/* 1 if the kernel charges redirected bytes to the reader's receive buffer
+ * (sk_rmem_alloc), 0 if it does not, -errno if it could not be tried.
+ */
+int pd_scratch__charges_reader(void);
+
+/* One p_err() for each thing that the sockmap engine needs and this kernel or
+ * host lacks, each a sentence with what to do. Returns how many.
+ */
+int pd_features__missing(void);
+
+#endif /* PD_SCRATCH_H */

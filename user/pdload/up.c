@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* pdload up: load the programs, attach and pin them.
+ *
+ * All pins are made in a directory aside, which is renamed to PD_PIN_DIR as the
+ * last step: it is there whole, or not at all. What a crash leaves aside is
+ * removed by the next `up` or `down`.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "cgroup.h"
+#include "format.h"
+#include "json.h"
+#include "pd_features.h"
+#include "pin_dir.h"
+#include "pins.h"
+#include "pipedevice.skel.h"
+#include "policy.h"
+#include "scratch.h"
+
+#define BPFFS "/sys/fs/bpf"
+#define MIN_BOUND (64U << 10)
+#define MAX_BOUND (1U << 30)
+#define MAX_CONNECTIONS (1U << 22)
+#define MAX_HANDSHAKES (1U << 22)
+
+struct options {
+	const char *policy;
+	const char *cgroup;
+	bool all;
+	__u32 bound;
+	__u32 connections;
+	__u32 handshakes;
+};
+
+enum { OPT_ALL = 0x5a01, OPT_POLICY, OPT_ENGINE, OPT_CGROUP, OPT_BOUND, OPT_CONNS, OPT_NOTES };
+
+static const struct argp_option argp_options[] = {
+	{ "all", OPT_ALL, NULL, 0, "Accelerate every connection that no rule bypasses", 0 },
+	{ "policy", OPT_POLICY, "FILE", 0, "Rules, see pdload(8)", 0 },
+	{ "engine", OPT_ENGINE, "auto|sockmap", 0, "What moves the payload (auto)", 0 },
+	{ "cgroup", OPT_CGROUP, "PATH", 0,
+	  "Look only at sockets below this cgroup: a path below the cgroup v2 mount (/)", 0 },
+	{ "bound", OPT_BOUND, "BYTES", 0,
+	  "Unread redirected bytes a direction may have, 64K to 1G (4M)", 0 },
+	{ "max-connections", OPT_CONNS, "N", 0, "Connections enrolled at once (65536)", 0 },
+	{ "max-handshakes", OPT_NOTES, "N", 0,
+	  "Handshakes remembered between their two ends (16384)", 0 },
+	{ 0 },
+};
+
+/* "64K", "4M", "1G" or plain bytes. */
+static __u32 parse_bytes(const struct argp_state *state, const char *text)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (*end == 'K' || *end == 'k')
+		value <<= 10, end++;
+	else if (*end == 'M' || *end == 'm')
+		value <<= 20, end++;
+	else if (*end == 'G' || *end == 'g')
+		value <<= 30, end++;
+	if (*text < '0' || *text > '9' || *end || errno || value < MIN_BOUND || value > MAX_BOUND)
+		argp_error(state, "--bound takes a size from 64K to 1G, not '%s'", text);
+	return value;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case OPT_ALL:
+		options->all = true;
+		break;
+	case OPT_POLICY:
+		options->policy = arg;
+		break;
+	case OPT_ENGINE:
+		if (strcmp(arg, "auto") && strcmp(arg, "sockmap"))
+			argp_error(state, "--engine takes auto or sockmap, not '%s'", arg);
+		break;
+	case OPT_CGROUP:
+		options->cgroup = arg;
+		break;
+	case OPT_BOUND:
+		options->bound = parse_bytes(state, arg);
+		break;
+	case OPT_CONNS:
+		options->connections =
+			pd_args__number(state, "--max-connections", arg, 1, MAX_CONNECTIONS);
+		break;
+	case OPT_NOTES:
+		options->handshakes =
+			pd_args__number(state, "--max-handshakes", arg, 1, MAX_HANDSHAKES);
+		break;
+	case ARGP_KEY_ARG:
+		argp_error(state, "unexpected argument '%s'", arg);
+		break;
+	case ARGP_KEY_END:
+		if (options->all && options->policy)
+			argp_error(state, "--all and --policy exclude each other: a policy file "
+					  "has its own default");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+/* bpffs is a mount away on hosts whose init does not mount it. */
+static int mount_bpffs(void)
+{
+	struct statfs fs;
+
+	if (!statfs(BPFFS, &fs) && (__u32)fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	if (mount("bpf", BPFFS, "bpf", 0, "mode=0700")) {
+		p_err("can't mount bpffs at %s: %s; mount it with `mount -t bpf bpf %s`", BPFFS,
+		      strerror(errno), BPFFS);
+		return PD_EXIT_UNSUPPORTED;
+	}
+	return 0;
+}
+
+/* Address of a kernel function, 0 if the kernel does not tell. */
+static __u64 kernel_symbol(const char *wanted)
+{
+	FILE *file = fopen("/proc/kallsyms", "re");
+	unsigned long long addr, found = 0;
+	char name[256];
+
+	if (!file)
+		return 0;
+	while (!found && fscanf(file, "%llx %*c %255s%*[^\n]", &addr, name) == 2) {
+		if (!strcmp(name, wanted))
+			found = addr;
+	}
+	fclose(file);
+	return found;
+}
+
+static struct pipedevice *load(const struct options *options)
+{
+	struct pipedevice *skel = pipedevice__open();
+	int err, charges;
+
+	if (!skel) {
+		p_err("can't open the BPF programs: %s", strerror(errno));
+		return NULL;
+	}
+	charges = pd_scratch__charges_reader();
+	if (charges < 0)
+		p_warn("can't try whether this kernel charges redirected bytes to the reader: %s; "
+		       "they are counted by walking its queue",
+		       strerror(-charges));
+	skel->rodata->bound_bytes = options->bound;
+	skel->rodata->charges_reader = charges > 0;
+	skel->rodata->woken_wake_function = kernel_symbol("woken_wake_function");
+	bpf_map__set_max_entries(skel->maps.pd_handshakes, options->handshakes);
+	bpf_map__set_max_entries(skel->maps.pd_socks, 2 * options->connections);
+	bpf_map__set_max_entries(skel->maps.pd_ends, 2 * options->connections);
+	err = pipedevice__load(skel);
+	if (err) {
+		p_err("can't load the BPF programs: %s; `pdload probe` says what this kernel has",
+		      strerror(-err));
+		pipedevice__destroy(skel);
+		return NULL;
+	}
+	return skel;
+}
+
+static int open_cgroup(const char *path)
+{
+	const char *mount = pd_cgroup__mount();
+	char full[PATH_MAX];
+	struct statfs fs;
+	int fd;
+
+	if (!mount) {
+		p_err("can't attach: no cgroup v2 tree is mounted; mount one, for example at "
+		      "/sys/fs/cgroup/unified");
+		return -ENOENT;
+	}
+	/* With or without the mount point in front. */
+	if (!strncmp(path, mount, strlen(mount)))
+		snprintf(full, sizeof(full), "%s", path);
+	else
+		snprintf(full, sizeof(full), "%s/%s", mount, path);
+	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		p_err("can't open cgroup %s: %s; --cgroup takes a path below %s", full,
+		      strerror(errno), mount);
+		return -errno;
+	}
+	if (fstatfs(fd, &fs) || (__u32)fs.f_type != CGROUP2_SUPER_MAGIC) {
+		p_err("can't attach to %s: it is not a cgroup v2 directory", full);
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+static int pin_link(struct bpf_link *link, const char *name, const char *dir)
+{
+	char path[PATH_MAX];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/links/%s", dir, name);
+	err = bpf_link__pin(link, path);
+	if (err)
+		p_err("can't pin %s: %s", path, strerror(-err));
+	return err;
+}
+
+/* Set all in motion: programs, maps, links, and last of all detection. */
+static int attach_and_pin(struct pipedevice *skel, const struct pd_policy *policy, int cgroup_fd,
+			  const char *dir)
+{
+	struct pd_control control = { .generation = 1, .epoch = 1, .enrolling = 1 };
+	LIBBPF_OPTS(bpf_iter_attach_opts, iter_opts);
+	union bpf_iter_link_info info = { 0 };
+	__u32 zero = 0;
+	int err;
+
+	err = pd_policy__install(policy, bpf_map__fd(skel->maps.pd_rules),
+				 bpf_map__fd(skel->maps.pd_globs), control.generation);
+	if (err)
+		return err;
+	err = bpf_map_update_elem(bpf_map__fd(skel->maps.pd_control), &zero, &control, 0);
+	if (err) {
+		p_err("can't write pd_control: %s", strerror(errno));
+		return -errno;
+	}
+	err = bpf_prog_attach(bpf_program__fd(skel->progs.verdict),
+			      bpf_map__fd(skel->maps.pd_socks), BPF_SK_MSG_VERDICT, 0);
+	if (err) {
+		p_err("can't attach the verdict program to pd_socks: %s", strerror(errno));
+		return -errno;
+	}
+	info.map.map_fd = bpf_map__fd(skel->maps.pd_conns);
+	iter_opts.link_info = &info;
+	iter_opts.link_info_len = sizeof(info);
+	skel->links.inspect_conns = bpf_program__attach_iter(skel->progs.inspect_conns, &iter_opts);
+	if (!skel->links.inspect_conns) {
+		p_err("can't attach the iterator over connections: %s", strerror(errno));
+		return -errno;
+	}
+	skel->links.guard = bpf_program__attach_cgroup(skel->progs.guard, cgroup_fd);
+	if (!skel->links.guard) {
+		p_err("can't attach the setsockopt program to the cgroup: %s", strerror(errno));
+		return -errno;
+	}
+	skel->links.detect = bpf_program__attach_cgroup(skel->progs.detect, cgroup_fd);
+	if (!skel->links.detect) {
+		p_err("can't attach the sockops program to the cgroup: %s", strerror(errno));
+		return -errno;
+	}
+	return pd_pin_dir__fill(dir, skel->obj) ||
+	       pin_link(skel->links.inspect_conns, "inspect_conns", dir) ||
+	       pin_link(skel->links.guard, "guard", dir) ||
+	       pin_link(skel->links.detect, "detect", dir);
+}
+
+static void report(const struct options *options, const struct pd_policy *policy)
+{
+	char bound[PD_BYTES_TEXT];
+
+	pd_format__bytes(bound, options->bound);
+	if (pd_json) {
+		cJSON *json = cJSON_CreateObject();
+
+		cJSON_AddBoolToObject(json, "up", true);
+		cJSON_AddStringToObject(json, "engine", pd_name__engine(PD_ENGINE_SOCKMAP));
+		cJSON_AddStringToObject(json, "cgroup", options->cgroup);
+		cJSON_AddNumberToObject(json, "rules", policy->nr_rules - 1);
+		cJSON_AddStringToObject(
+			json, "default",
+			pd_name__action(policy->rules[policy->nr_rules - 1].action));
+		cJSON_AddNumberToObject(json, "bound_bytes", options->bound);
+		cJSON_AddNumberToObject(json, "max_connections", options->connections);
+		cJSON_AddNumberToObject(json, "max_handshakes", options->handshakes);
+		pd_json__print(json);
+		return;
+	}
+	printf("pipedevice is up: engine sockmap, cgroup %s, %u rules, default %s, bound %s a "
+	       "direction\n",
+	       options->cgroup, policy->nr_rules - 1,
+	       pd_name__action(policy->rules[policy->nr_rules - 1].action), bound);
+	if (policy->nr_rules == 1 && policy->rules[0].action == PD_ACTION_BYPASS)
+		printf("nothing is accelerated yet: name what should be with `pdload policy apply "
+		       "FILE`, or start with --all\n");
+	else
+		printf("connections made from now on are accelerated; `pdload probe` lists what "
+		       "programs see of this engine on this kernel\n");
+}
+
+int pd_up__main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = argp_options,
+		.parser = parse_option,
+		.children = pd_args_json,
+		.doc = "Load the programs and start to accelerate what the policy names.",
+	};
+	struct options options = {
+		.cgroup = "/",
+		.bound = PD_DEFAULT_BOUND,
+		.connections = PD_DEFAULT_CONNECTIONS,
+		.handshakes = PD_DEFAULT_HANDSHAKES,
+	};
+	int lock = -1, cgroup_fd = -1, ret;
+	struct pipedevice *skel = NULL;
+	struct pd_policy_error why;
+	struct pd_policy *policy;
+	char dir[PATH_MAX];
+
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	if (options.policy) {
+		policy = pd_policy__parse_file(options.policy, NULL, &why);
+		if (!policy) {
+			p_err("%s", why.text);
+			return PD_EXIT_POLICY;
+		}
+	} else {
+		policy = pd_policy__builtin(options.all ? PD_ACTION_ACCELERATE : PD_ACTION_BYPASS);
+	}
+	if (!policy) {
+		p_err("can't read the policy: out of memory");
+		return PD_EXIT_FAILED;
+	}
+
+	ret = PD_EXIT_UNSUPPORTED;
+	if (geteuid() == 0 && mount_bpffs())
+		goto out;
+	if (pd_features__missing())
+		goto out;
+	ret = PD_EXIT_FAILED;
+	lock = pd_pins__lock();
+	if (lock < 0)
+		goto out;
+	if (pd_pins__present()) {
+		p_err("pipedevice is up already; change its rules with `pdload policy apply`, or "
+		      "take it down first with `pdload down`");
+		goto out;
+	}
+	if (pd_pin_dir__prepare(dir, sizeof(dir)))
+		goto out;
+	cgroup_fd = open_cgroup(options.cgroup);
+	if (cgroup_fd < 0)
+		goto remove_dir;
+	skel = load(&options);
+	if (!skel)
+		goto remove_dir;
+	if (attach_and_pin(skel, policy, cgroup_fd, dir) || pd_pin_dir__publish(dir))
+		goto remove_dir;
+	report(&options, policy);
+	ret = PD_EXIT_OK;
+	goto out;
+
+remove_dir:
+	pd_pin_dir__remove(dir);
+out:
+	pipedevice__destroy(skel);
+	if (cgroup_fd >= 0)
+		close(cgroup_fd);
+	if (lock >= 0)
+		close(lock);
+	pd_policy__free(policy);
+	return ret;
+}
