@@ -365,10 +365,7 @@ static __noinline int first_rtt(struct bpf_sock_ops *skops)
 	peer = peer_of(&own);
 	end = bpf_map_lookup_elem(&pd_ends, &peer);
 	if (end) {
-		struct tcp_sock *tp = tcp_sock_of(skops);
-
-		if (tp)
-			pair(conn, end, BPF_CORE_READ(tp, write_seq));
+		pair(conn, end);
 		return 0;
 	}
 	/* The peer is not enrolled and will not be, so nothing has been or

@@ -15,16 +15,17 @@ static __always_inline void note_reason(struct pd_conn *conn, __u32 reason)
 }
 
 /* The peer's entry was found: remember it. Caller: an end's own program, with
- * its socket locked; @write_seq is its own.
+ * its socket locked.
  */
-static __always_inline void pair(struct pd_conn *conn, const struct pd_end *end, __u32 write_seq)
+static __always_inline void pair(struct pd_conn *conn, const struct pd_end *end)
 {
 	conn->peer_sock = end->sock;
 	conn->peer_cookie = end->cookie;
 	conn->peer_cgroup_id = end->cgroup_id;
 	conn->engine = PD_ENGINE_SOCKMAP;
 	conn->state = PD_STATE_PAIRED;
-	if (write_seq != conn->settled_seq)
+	/* Not write_seq, which a FIN moves, too. */
+	if (conn->tcp_messages)
 		note_reason(conn, PD_REASON_RACED);
 }
 

@@ -147,6 +147,7 @@ static __noinline __attribute__((unused)) int emit(struct pd_conn *conn, __u32 t
 	event->reason = reason;
 	event->key = conn->key;
 	event->rule = conn->rule;
+	event->generation = conn->generation;
 	if (conn->key.role == PD_ROLE_ACTIVE) {
 		event->client_cgroup_id = conn->cgroup_id;
 		event->server_cgroup_id = conn->peer_cgroup_id;

@@ -124,7 +124,7 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 
 		if (!end)
 			return 0;
-		pair(conn, end, write_seq);
+		pair(conn, end);
 	}
 	if (conn->state != PD_STATE_PAIRED)
 		return 0;

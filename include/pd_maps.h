@@ -280,7 +280,8 @@ struct pd_event {
 	__u32 type; /* enum pd_event_type */
 	__u32 reason; /* enum pd_reason, for DECLINE */
 	struct pd_key key;
-	__u32 rule;
+	__u32 rule; /* index in the rule set of this generation */
+	__u64 generation;
 	__u64 client_cgroup_id;
 	__u64 server_cgroup_id;
 	struct pd_addr local; /* of the end that the key's role names */

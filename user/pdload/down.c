@@ -18,13 +18,13 @@ static void report(bool was_up, size_t released, size_t left)
 		cJSON_AddNumberToObject(json, "left", left);
 		pd_json__print(json);
 	} else if (!was_up) {
-		printf("pipedevice is not up: nothing to do\n");
+		printf("PipeDevice is not up: nothing to do\n");
 	} else if (left) {
-		printf("pipedevice accelerates nothing new; %zu connections were put back on TCP, "
+		printf("PipeDevice accelerates nothing new; %zu connections were put back on TCP, "
 		       "%zu are not drained yet and keep working: run `pdload down` again\n",
 		       released, left);
 	} else {
-		printf("pipedevice is down; %zu live connections were put back on TCP\n", released);
+		printf("PipeDevice is down; %zu live connections were put back on TCP\n", released);
 	}
 }
 

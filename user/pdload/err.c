@@ -58,6 +58,7 @@ void p_warn(const char *fmt, ...)
  */
 void p_progress(const char *fmt, ...)
 {
+	static char shown[1024]; /* a log needs no line that says the same again */
 	struct winsize size = { 0 };
 	char text[1024];
 	va_list args;
@@ -69,6 +70,9 @@ void p_progress(const char *fmt, ...)
 	va_end(args);
 
 	if (!isatty(STDERR_FILENO)) {
+		if (!strcmp(text, shown))
+			return;
+		strcpy(shown, text);
 		fprintf(stderr, "%s\n", text);
 		return;
 	}

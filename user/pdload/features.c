@@ -12,6 +12,8 @@
  *   bpf_sock_ops.sk, bpf_sk_storage_get()
  *     in sock_ops                                5.3   1314ef561102
  *   BPF_SOCK_OPS_RTT_CB                          5.3   23729ff23186
+ *   cgroup_sockopt programs and their
+ *     bpf_sk_storage_get()                       5.3   0d01da6afc54
  *   /sys/kernel/btf/vmlinux                      5.4   341dfcf8d78e
  *   BPF_F_MMAPABLE                               5.5   fc9702273e2e
  *   global functions, verified one by one        5.6   51c39bb1d5d1
@@ -84,6 +86,11 @@ static const struct helper helpers_sk_msg[] = {
 	{ 0 },
 };
 
+static const struct helper helpers_sockopt[] = {
+	{ BPF_FUNC_sk_storage_get, "bpf_sk_storage_get", "5.3" },
+	{ 0 },
+};
+
 static const struct helper helpers_iter[] = {
 	{ BPF_FUNC_seq_write, "bpf_seq_write", "5.8" },
 	{ BPF_FUNC_probe_read_kernel, "bpf_probe_read_kernel", "5.5" },
@@ -130,6 +137,15 @@ static const struct kind sk_msg = {
 	.attach = BPF_SK_MSG_VERDICT,
 	.group = "helpers in sk_msg",
 	.helpers = helpers_sk_msg,
+};
+
+static const struct kind sockopt = {
+	.name = "cgroup_sockopt",
+	.since = "5.3",
+	.type = BPF_PROG_TYPE_CGROUP_SOCKOPT,
+	.attach = BPF_CGROUP_SETSOCKOPT,
+	.group = "helpers in cgroup_sockopt",
+	.helpers = helpers_sockopt,
 };
 
 static const struct kind iter = {
@@ -476,9 +492,11 @@ static void ask_by_trial(struct pd_features *f)
 	iterator.btf_id = id > 0 ? id : 0;
 	ask_program(f, &sock_ops);
 	ask_program(f, &sk_msg);
+	ask_program(f, &sockopt);
 	ask_program(f, &iterator);
 	ask_helpers(f, &sock_ops);
 	ask_helpers(f, &sk_msg);
+	ask_helpers(f, &sockopt);
 	ask_helpers(f, &iterator);
 	if (answered_yes(f, "program types", sock_ops.name)) {
 		ask_maps(f);

@@ -79,7 +79,7 @@ int pd_pins__require(void)
 		      PD_PIN_DIR);
 		return PD_EXIT_FAILED;
 	}
-	p_err("pipedevice is not up; start it with `pdload up`");
+	p_err("PipeDevice is not up; start it with `pdload up`");
 	return PD_EXIT_NOT_UP;
 }
 

@@ -282,8 +282,7 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 		if (n <= 0 || now() >= deadline || interrupted)
 			break;
 		if (++looks % LOOKS_A_PROGRESS == 0)
-			p_progress("draining: %zd connections left, %zu released", n,
-				   release.released);
+			p_progress("draining: left %zd, released %zu", n, release.released);
 		nanosleep(&pause, NULL);
 	}
 	sigaction(SIGINT, &old_int, NULL);

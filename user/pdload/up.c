@@ -21,6 +21,7 @@
 
 #include "args.h"
 #include "cgroup.h"
+#include "defects_seen.h"
 #include "format.h"
 #include "json.h"
 #include "pd_features.h"
@@ -283,7 +284,7 @@ static void report(const struct options *options, const struct pd_policy *policy
 
 	pd_format__bytes(bound, options->bound);
 	if (pd_json) {
-		cJSON *json = cJSON_CreateObject();
+		cJSON *json = cJSON_CreateObject(), *defects;
 
 		cJSON_AddBoolToObject(json, "up", true);
 		cJSON_AddStringToObject(json, "engine", pd_name__engine(PD_ENGINE_SOCKMAP));
@@ -295,19 +296,27 @@ static void report(const struct options *options, const struct pd_policy *policy
 		cJSON_AddNumberToObject(json, "bound_bytes", options->bound);
 		cJSON_AddNumberToObject(json, "max_connections", options->connections);
 		cJSON_AddNumberToObject(json, "max_handshakes", options->handshakes);
+		defects = cJSON_AddArrayToObject(json, "defects");
+		for (const struct pd_defect *d = pd_defects; d->name; d++) {
+			if (pd_defects_seen__matters(d))
+				cJSON_AddItemToArray(defects, cJSON_CreateString(d->name));
+		}
 		pd_json__print(json);
 		return;
 	}
-	printf("pipedevice is up: engine sockmap, cgroup %s, %u rules, default %s, bound %s a "
+	printf("PipeDevice is up: engine sockmap, cgroup %s, rules %u, default %s, bound %s a "
 	       "direction\n",
 	       options->cgroup, policy->nr_rules - 1,
 	       pd_name__action(policy->rules[policy->nr_rules - 1].action), bound);
 	if (policy->nr_rules == 1 && policy->rules[0].action == PD_ACTION_BYPASS)
-		printf("nothing is accelerated yet: name what should be with `pdload policy apply "
-		       "FILE`, or start with --all\n");
-	else
-		printf("connections made from now on are accelerated; `pdload probe` lists what "
-		       "programs see of this engine on this kernel\n");
+		printf("Nothing is accelerated yet: name what should be with `pdload policy apply "
+		       "FILE`, or start with --all.\n");
+	printf("On this kernel accelerated connections differ from TCP in:");
+	for (const struct pd_defect *d = pd_defects; d->name; d++) {
+		if (pd_defects_seen__matters(d))
+			printf(" %s", d->name);
+	}
+	printf("\n`pdload probe` says what each means and which programs to bypass for it.\n");
 }
 
 int pd_up__main(int argc, char **argv)
@@ -351,11 +360,12 @@ int pd_up__main(int argc, char **argv)
 	if (pd_features__missing())
 		goto out;
 	ret = PD_EXIT_FAILED;
+	pd_defects_seen__load();
 	lock = pd_pins__lock();
 	if (lock < 0)
 		goto out;
 	if (pd_pins__present()) {
-		p_err("pipedevice is up already; change its rules with `pdload policy apply`, or "
+		p_err("PipeDevice is up already; change its rules with `pdload policy apply`, or "
 		      "take it down first with `pdload down`");
 		goto out;
 	}

@@ -108,18 +108,14 @@ static bool still_up(const struct watch *watch)
 	return !stat(LOCKED_DIR, &st) && st.st_ino == watch->ino;
 }
 
-/* The rule that @event tells of. Later events of a connection have the index of
- * a rule set that may have been replaced since.
+/* The rule that decided about the connection; NULL if its rule set has been
+ * replaced since.
  */
 static const char *rule_of(struct watch *watch, const struct pd_event *event)
 {
-	if (event->type != PD_EVENT_OPEN &&
-	    (event->type != PD_EVENT_DECLINE || event->reason == PD_REASON_RELEASED ||
-	     pd_reason__of_direction(event->reason)))
-		return NULL;
 	if (pd_rules__refresh(&watch->rules, watch->control))
 		return NULL;
-	return pd_rules__name(&watch->rules, watch->rules.generation, event->rule);
+	return pd_rules__name(&watch->rules, event->generation, event->rule);
 }
 
 static bool print_json(const struct pd_event *event, const char *rule)
@@ -247,7 +243,7 @@ static int read_events(struct watch *watch, struct ring_buffer *ring)
 			return PD_EXIT_OK;
 		if (!still_up(watch)) {
 			ring_buffer__consume(ring);
-			p_err("nothing more to watch: pdload down has removed PipeDevice");
+			p_err("nothing more to watch: pdload down has removed pipedevice");
 			return PD_EXIT_NOT_UP;
 		}
 	}
