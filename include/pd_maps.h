@@ -80,7 +80,6 @@ enum pd_reason {
 	/* direction */
 	PD_REASON_RACED = 12, /* its first byte went out before the peer was enrolled */
 	PD_REASON_OVERFLOW = 13, /* the reader has the bound unread */
-	PD_REASON_SMALL = 14, /* a stream of small messages, which TCP coalesces */
 	PD_REASON_MAX,
 };
 
@@ -211,8 +210,6 @@ struct pd_conn {
 	__u32 first_seq; /* of the first payload byte this end sends */
 	__u32 settled_seq; /* all bytes below it that went over TCP have been read */
 	__u32 credit; /* bytes that may be redirected before the peer is looked at */
-	__u32 small; /* small messages in a row that met an unread one */
-	__u32 pad;
 	__u64 peer_sock; /* copy of the peer's pd_end, 0 until looked up */
 	__u64 peer_cookie;
 	__u64 peer_cgroup_id;

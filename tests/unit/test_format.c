@@ -170,7 +170,6 @@ static void reasons_of_a_direction_are_told_from_those_of_a_connection(void **st
 {
 	assert_true(pd_reason__of_direction(PD_REASON_RACED));
 	assert_true(pd_reason__of_direction(PD_REASON_OVERFLOW));
-	assert_true(pd_reason__of_direction(PD_REASON_SMALL));
 	assert_false(pd_reason__of_direction(PD_REASON_NONE));
 	assert_false(pd_reason__of_direction(PD_REASON_OFF_HOST));
 	assert_false(pd_reason__of_direction(PD_REASON_RELEASED));

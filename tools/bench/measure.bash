@@ -15,7 +15,7 @@
 
 ERRORS=0
 # pdload's counters after the measurement before. The engine may put a direction
-# on TCP on purpose, for small messages or because the bound was reached: that is
+# on TCP on purpose because the bound was reached: that is
 # the speed which a user gets, and the table says how much went over TCP.
 REDIRECTED_SEEN=0
 FALLBACK_SEEN=0
@@ -56,7 +56,7 @@ engine_error() {
 			WRONG="pdload status failed: $(tail -n 1 "$WORK/err")"
 			return
 		fi
-		read -r redirected fallback < <(jq -r '"\(.redirected_bytes) \(.reasons.small + .reasons.overflow)"' <<<"$counters")
+		read -r redirected fallback < <(jq -r '"\(.redirected_bytes) \(.reasons.overflow)"' <<<"$counters")
 		if [ "$redirected" -eq "$REDIRECTED_SEEN" ] && [ "$fallback" -eq "$FALLBACK_SEEN" ]; then
 			WRONG="pdload redirected no byte"
 		elif [ "$fallback" -eq "$FALLBACK_SEEN" ] && jq -en "$2 > 0.98" >/dev/null; then

@@ -27,7 +27,7 @@ explain() {
 		How the engines take turns: pdload is up and attached to one cgroup; the processes of the sockmap rows live in it, all
 		others do not, so no program of pdload runs for their sockets. Connections are opened for each measurement. What TCP
 		itself carried was asked of the kernel: rows of tcp had to be all TCP, rows of sockmap redirected. "via TCP" is
-		what the engine put on TCP on purpose (its bound was reached, or messages were small): much of it means TCP's own speed.
+		what the engine put on TCP on purpose (its bound was reached): much of it means TCP's own speed.
 		rr, stream: netbench, $SECONDS_EACH s each after a warm-up; one request in flight on each connection; one thread a side.
 		Sizes: of the message; redis: of the value; nginx: of the file. x1, x16, x256: connections.
 		p50, p99: latency of sockmap over that of TCP, below 1 is better. CPU/GB: CPU time per 10^9 bytes of payload, likewise:

@@ -146,7 +146,6 @@ struct pd_defect pd_defects[] = {
 		.name = "small_stream_slow",
 		.what = "a stream of small messages is slower than TCP, which joins them",
 		.suffers = "bulk senders of small messages",
-		.avoided = true,
 		.test = pd_test_small_stream,
 		.compares = true,
 	},

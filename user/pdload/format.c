@@ -27,7 +27,6 @@ const char *pd_name__reason(__u32 reason)
 		[PD_REASON_MAP_FULL] = "map_full", [PD_REASON_NO_MEMORY] = "no_memory",
 		[PD_REASON_REFUSED] = "refused",   [PD_REASON_RELEASED] = "released",
 		[PD_REASON_RACED] = "raced",	   [PD_REASON_OVERFLOW] = "overflow",
-		[PD_REASON_SMALL] = "small",
 	};
 
 	return name_of(names, ARRAY_SIZE(names), reason);

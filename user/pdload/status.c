@@ -47,7 +47,6 @@ static const char *explain(__u32 reason)
 		[PD_REASON_RACED] =
 			"direction: its first byte went out before the peer was enrolled",
 		[PD_REASON_OVERFLOW] = "direction: the reader had the bound unread",
-		[PD_REASON_SMALL] = "direction: a stream of small messages",
 	};
 
 	return reason < PD_REASON_MAX && texts[reason] ? texts[reason] : "";

@@ -156,11 +156,21 @@ static __u64 kernel_symbol(const char *wanted)
 	return found;
 }
 
+/* libbpf prints the verifier's whole log: only to those who ask for it. */
+static int print_if_asked(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	if (level == LIBBPF_DEBUG || !getenv("PDLOAD_DEBUG"))
+		return 0;
+	return vfprintf(stderr, fmt, args);
+}
+
 static struct pipedevice *load(const struct options *options)
 {
-	struct pipedevice *skel = pipedevice__open();
+	struct pipedevice *skel;
 	int err, charges;
 
+	libbpf_set_print(print_if_asked);
+	skel = pipedevice__open();
 	if (!skel) {
 		p_err("can't open the BPF programs: %s", strerror(errno));
 		return NULL;
@@ -178,7 +188,8 @@ static struct pipedevice *load(const struct options *options)
 	bpf_map__set_max_entries(skel->maps.pd_ends, 2 * options->connections);
 	err = pipedevice__load(skel);
 	if (err) {
-		p_err("can't load the BPF programs: %s; `pdload probe` says what this kernel has",
+		p_err("can't load the BPF programs: %s; `pdload probe` says what this kernel has, "
+		      "and with PDLOAD_DEBUG=1 in the environment up shows the kernel's log",
 		      strerror(-err));
 		pipedevice__destroy(skel);
 		return NULL;

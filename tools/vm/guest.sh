@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# tools/vm/guest.sh DIR: first process on the shared root in the virtual machine.
+# Makes it a machine, runs DIR/command and says in the port "verdict" how it ended.
+set -uo pipefail
+
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root LANG=C.UTF-8 TERM=${TERM:-dumb}
+work=$1
+version=$(uname -r)
+
+# The device of a virtio port, by its name.
+port() {
+	local name
+
+	for name in /sys/class/virtio-ports/*/name; do
+		if [ "$(cat "$name")" = "$1" ]; then
+			echo "/dev/$(basename "$(dirname "$name")")"
+			return
+		fi
+	done
+	echo "tools/vm/guest.sh: there is no port $1" >&2
+	return 1
+}
+
+prepare() {
+	set -e
+	mount -t tmpfs run /run
+	mkdir -p /run/lock /run/netns /dev/shm /dev/pts
+	mount -t tmpfs -o mode=1777 shm /dev/shm
+	mount -t devpts devpts /dev/pts
+	ln -sfn /proc/self/fd /dev/fd
+	ln -sfn fd/0 /dev/stdin
+	ln -sfn fd/1 /dev/stdout
+	ln -sfn fd/2 /dev/stderr
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	mount -t bpf bpf /sys/fs/bpf
+	mount -t debugfs debugfs /sys/kernel/debug
+	mount -t securityfs securityfs /sys/kernel/security
+	# The kernel's directory is on the host's root.
+	mkdir -p "/lib/modules/$version" /boot
+	mount --bind "$(cat "$work/kernel")/lib/modules/$version" "/lib/modules/$version"
+	cp "$(cat "$work/kernel")/config" "/boot/config-$version"
+	hostname pipedevice-vm
+	ip link set lo up
+}
+
+stop() {
+	echo "$1" >"$(port verdict)"
+	echo o >/proc/sysrq-trigger
+	# The machine goes in a moment; if this process ended, the kernel would panic.
+	sleep 60
+}
+
+(prepare) || stop "failed"
+if [ -e "$work/shell" ]; then
+	# A session of its own on the console, so that Ctrl-C gets to what runs there.
+	echo "Linux $version; the host's files are below a layer in memory; exit ends the machine"
+	setsid -c bash "$work/command" </dev/ttyS0 >/dev/ttyS0 2>&1
+else
+	bash "$work/command" </dev/null >"$(port output)" 2>&1
+fi
+stop "exit $?"
