@@ -92,7 +92,7 @@ names_every_defect() {
 		"reader_uncharged", "rcvlowat_ignored", "no_reset_on_unread_close", "no_backpressure",
 		"send_after_shutdown", "eagain_in_blocking_recv", "oob_lost", "tcp_inq_ignored",
 		"peek_off_ignored", "timestamps_ignored", "trunc_efault", "zerocopy_receive_wrong",
-		"send_zc_unsupported", "msg_more_ignored", "small_stream_slow", "waitall_short"])'
+		"send_zc_unsupported", "eagain_after_half_close", "msg_more_ignored", "small_stream_slow", "waitall_short"])'
 }
 
 # What all known kernels do, whatever else they do.

@@ -330,6 +330,32 @@ void pd_test_two_readers(struct pd_trial *t)
 		pd_trial__defect(t, "two readers, two bytes: one reader got nothing");
 }
 
+/* A reader that sleeps while its own side says that it will send no more: the
+ * kernel wakes it for that, and for the acknowledgement of its FIN.
+ */
+void pd_test_half_close(struct pd_trial *t)
+{
+	struct reader r;
+
+	if (!start_reader(t, &r, 1, 0) || !wait_asleep(t, &r))
+		return;
+	if (shutdown(t->pair.server, SHUT_WR)) {
+		pd_trial__untested(t, "shutdown: %s", strerror(errno));
+		return;
+	}
+	if (is_done(&r, ABSENT_MS)) {
+		pd_trial__defect(t, "a blocking recv() returned %s after shutdown(SHUT_WR)",
+				 r.got < 0 ? strerror(r.error) : "without data");
+		return;
+	}
+	if (!give(t, "a"))
+		return;
+	if (is_done(&r, ARRIVE_MS) && r.got == 1)
+		pd_trial__as_tcp(t);
+	else
+		pd_trial__defect(t, "after shutdown(SHUT_WR) a blocking recv() got nothing");
+}
+
 /* What a reader that entered tcp_recvmsg() before enrolment sees. */
 void pd_test_waiting_reader(struct pd_trial *t)
 {

@@ -14,6 +14,7 @@ void pd_test_reset(struct pd_trial *t);
 void pd_test_backpressure(struct pd_trial *t);
 void pd_test_shutdown(struct pd_trial *t);
 void pd_test_two_readers(struct pd_trial *t);
+void pd_test_half_close(struct pd_trial *t);
 void pd_test_waiting_reader(struct pd_trial *t);
 void pd_test_oob(struct pd_trial *t);
 void pd_test_inq(struct pd_trial *t);

@@ -95,6 +95,12 @@ struct pd_defect pd_defects[] = {
 		.test = pd_test_two_readers,
 	},
 	{
+		.name = "eagain_after_half_close",
+		.what = "a blocking recv() returns EAGAIN after shutdown(SHUT_WR)",
+		.suffers = "blocking programs that half-close and then read the reply",
+		.test = pd_test_half_close,
+	},
+	{
 		.name = "oob_lost",
 		.what = "urgent data (MSG_OOB) is lost or arrives as ordinary data",
 		.suffers = "telnet, rlogin, FTP",

@@ -165,6 +165,18 @@ static char *read_all(int fd, ssize_t *len)
 	return buf;
 }
 
+/* The programs note that a connection was released when it next sends. */
+static void settle_released(struct pd_conn_record *record)
+{
+	struct pd_conn *conn = &record->conn;
+
+	if (!record->released || conn->state == PD_STATE_RELEASED)
+		return;
+	conn->state = PD_STATE_RELEASED;
+	conn->reason = PD_REASON_RELEASED;
+	conn->path = PD_PATH_TCP;
+}
+
 int pd_pins__conns(struct pd_conn_record **records, size_t *nr)
 {
 	int link_fd, iter_fd, err = 0;
@@ -189,6 +201,8 @@ int pd_pins__conns(struct pd_conn_record **records, size_t *nr)
 		*records = NULL;
 	} else {
 		*nr = len / sizeof(**records);
+		for (size_t i = 0; i < *nr; i++)
+			settle_released(&(*records)[i]);
 	}
 	close(iter_fd);
 close_link:
