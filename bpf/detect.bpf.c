@@ -198,6 +198,9 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 	note.cookie = bpf_get_socket_cookie(skops);
 	note.cgroup_id = cgroup_id_of(note.sock);
 	note.rule = JUDGED_RULE(judged);
+	note.epoch = *(volatile __u32 *)&ctl->epoch;
+	note.isn_active = key.isn_active;
+	note.isn_passive = key.isn_passive;
 	read_addrs(skops, &note.local, &note.remote);
 	note.reason = unsuitable(tp);
 	if (!note.reason)
@@ -212,7 +215,7 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 	}
 	init_conn(conn, skops, &key, note.cgroup_id);
 	conn->state = PD_STATE_CANDIDATE;
-	conn->epoch = ctl->epoch;
+	conn->epoch = note.epoch;
 	conn->generation = JUDGED_GENERATION(judged);
 	conn->rule = JUDGED_RULE(judged);
 	err = bpf_sock_hash_update(skops, &pd_socks, &key, BPF_NOEXIST);
@@ -281,11 +284,13 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	struct pd_rule_stats *stats;
 	struct pd_note *note;
 	struct pd_conn *conn;
+	__u32 epoch;
 	int err;
 
 	note = bpf_map_lookup_elem(&pd_handshakes, &active);
 	if (!note || !tp || !ctl || !all)
 		return 0;
+	epoch = note->epoch;
 	own.sock = (__u64)tp;
 	own.cgroup_id = cgroup_id_of(own.sock);
 	own.cookie = bpf_get_socket_cookie(skops);
@@ -299,12 +304,16 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 		return 0;
 	}
 	init_conn(conn, skops, &key, own.cgroup_id);
-	conn->epoch = ctl->epoch;
+	conn->epoch = epoch;
 	conn->generation = JUDGED_GENERATION(judged);
 	conn->rule = rule;
 	conn->peer_sock = peer.sock;
 	conn->peer_cookie = peer.cookie;
 	conn->peer_cgroup_id = peer.cgroup_id;
+	/* Unsettled: a task that was in recv() before the handshake was over
+	 * is inside tcp_recvmsg(), so look for it first.
+	 */
+	conn->settled_seq = conn->first_seq - 1;
 	emit(conn, PD_EVENT_OPEN, PD_REASON_NONE);
 
 	/* The policy may have changed since the active end asked: that one
@@ -315,6 +324,13 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 		reason = JUDGED_REASON(judged);
 	if (!reason)
 		reason = note->reason;
+	/* Both ends belong to one epoch, so that they are released together. */
+	if (!reason && epoch != *(volatile __u32 *)&ctl->epoch)
+		reason = PD_REASON_RELEASED;
+	/* The oldest notes are used anew for others, also while one is read. */
+	if (!reason &&
+	    (note->isn_active != active.isn_active || note->isn_passive != active.isn_passive))
+		reason = PD_REASON_OFF_HOST;
 	if (reason) {
 		decline(conn, note, reason, rule);
 		return 0;
@@ -351,9 +367,10 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 static __noinline int first_rtt(struct bpf_sock_ops *skops)
 {
 	struct pd_conn *conn = conn_of(skops, 0);
-	struct pd_note *note;
-	struct pd_end *end;
 	struct pd_key peer, own;
+	struct pd_note *note;
+	struct tcp_sock *tp;
+	struct pd_end *end;
 
 	if (!conn)
 		return 0;
@@ -368,9 +385,14 @@ static __noinline int first_rtt(struct bpf_sock_ops *skops)
 		pair(conn, end);
 		return 0;
 	}
-	/* The peer is not enrolled and will not be, so nothing has been or
-	 * will be redirected to this socket: plain TCP again.
+	/* The peer is not enrolled and will not be: plain TCP again. Or it was,
+	 * spoke first and has closed: what it said is still in the queue.
 	 */
+	tp = tcp_sock_of(skops);
+	if (!tp || !queue_is_empty(tp)) {
+		conn->state = PD_STATE_RELEASED;
+		return 0;
+	}
 	bpf_map_delete_elem(&pd_socks, &own);
 	conn->state = PD_STATE_DECLINED;
 	note = bpf_map_lookup_elem(&pd_handshakes, &own);
@@ -415,6 +437,24 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 		__sync_fetch_and_add(&stats->tcp_bytes, conn->tcp_bytes);
 	}
 	emit(conn, PD_EVENT_CLOSE, PD_REASON_NONE);
+	conn->state = PD_STATE_CLOSED;
+	return 0;
+}
+
+/* connect(): a socket that had a connection before (connect(AF_UNSPEC) ends
+ * one) would keep its queue, its key and its state.
+ */
+static __noinline int connecting(struct bpf_sock_ops *skops)
+{
+	struct pd_conn *conn = conn_of(skops, 0);
+	struct bpf_sock *sk = skops->sk;
+	struct pd_key old;
+
+	if (!conn || !sk)
+		return 0;
+	old = conn->key;
+	bpf_map_delete_elem(&pd_socks, &old);
+	bpf_sk_storage_delete(&pd_conns, sk);
 	return 0;
 }
 
@@ -422,6 +462,9 @@ SEC("sockops")
 int detect(struct bpf_sock_ops *skops)
 {
 	switch (skops->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		connecting(skops);
+		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		if (active_begin(skops))
 			active_end(skops, judge_now(skops, PD_ROLE_ACTIVE));

@@ -48,8 +48,20 @@ static __always_inline __u32 psock_refs(struct tcp_sock *tp)
 	return psock ? BPF_CORE_READ(psock, refcnt.refs.counter) : 0;
 }
 
-/* Tasks asleep inside send() or recv() on @tp, at most 8. Where the address of
- * the wake-up function is not known every sleeper counts, poll and epoll too.
+/* The queue of redirected messages of @tp is empty. */
+static __always_inline int queue_is_empty(struct tcp_sock *tp)
+{
+	struct sk_psock *psock = (void *)psock_of(tp);
+	struct list_head *head = __builtin_preserve_access_index(&psock->ingress_msg);
+
+	return !psock || BPF_CORE_READ(head, next) == head;
+}
+
+#define MANY_SLEEPERS 255
+
+/* Tasks asleep inside send() or recv() on @tp; MANY_SLEEPERS if the queue is
+ * longer than is looked at. Where the address of the wake-up function is not
+ * known every sleeper counts, poll and epoll too.
  */
 static __always_inline __u32 sleepers(struct tcp_sock *tp)
 {
@@ -61,7 +73,7 @@ static __always_inline __u32 sleepers(struct tcp_sock *tp)
 		return 0;
 	head = __builtin_preserve_access_index(&wq->wait.head);
 	at = BPF_CORE_READ(head, next);
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 16; i++) {
 		struct wait_queue_entry *entry = 0;
 		void *func;
 
@@ -73,38 +85,51 @@ static __always_inline __u32 sleepers(struct tcp_sock *tp)
 			nr++;
 		at = BPF_CORE_READ(at, next);
 	}
-	/* A longer queue: do not claim to know it. */
-	return nr ? nr : 8;
+	return MANY_SLEEPERS;
 }
 
-/* Bytes redirected to @tp and not read yet. Where the kernel does not charge
- * them to the reader the queue is walked, 64 messages at most; it may change
- * under the walk, and a freed message reads as garbage: good for a bound that
- * is looked at again, and for nothing else.
- */
-static __always_inline __u32 unread_bytes(struct tcp_sock *tp)
+/* A task waits for the lock of @tp. */
+static __always_inline int lock_is_wanted(struct tcp_sock *tp)
 {
+	struct list_head *head =
+		__builtin_preserve_access_index(&tp->inet_conn.icsk_inet.sk.sk_lock.wq.head);
+
+	return BPF_CORE_READ(head, next) != head;
+}
+
+#define WALK 1024 /* messages */
+#define WALK_TOO_LONG (~0U)
+
+/* Walk the queue of @tp: its bytes, and *messages. WALK_TOO_LONG if there are
+ * more than WALK messages, or if the walk fell off the queue: its reader frees
+ * messages meanwhile, and a freed one may read as anything. It never misses a
+ * message, since only the caller's side adds to the queue, at its end.
+ */
+static __always_inline __u32 walk_queue(struct tcp_sock *tp, __u32 *messages)
+{
+	struct sk_psock *psock = (void *)psock_of(tp);
 	struct list_head *head, *at;
-	struct sk_psock *psock;
 	__u32 i, sum = 0;
 
-	if (charges_reader)
-		return BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_backlog.rmem_alloc.counter);
-	psock = (void *)psock_of(tp);
+	*messages = 0;
 	if (!psock)
 		return 0;
 	head = __builtin_preserve_access_index(&psock->ingress_msg);
 	at = BPF_CORE_READ(head, next);
-	for (i = 0; i < 64; i++) {
+	for (i = 0; i < WALK; i++) {
 		struct sk_msg *msg;
 
-		if (!at || at == head)
+		if (at == head) {
+			*messages = i;
 			return sum;
+		}
+		if (!at)
+			return WALK_TOO_LONG;
 		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
 		sum += BPF_CORE_READ(msg, sg.size);
 		at = BPF_CORE_READ(at, next);
 	}
-	return bound_bytes;
+	return WALK_TOO_LONG;
 }
 
 #endif /* PD_DIRECTION_BPF_H */

@@ -42,10 +42,7 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now.locked = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_lock.owned) != 0;
 	now.released = ctl && conn->epoch != ctl->epoch && conn->state != PD_STATE_DECLINED;
 	psock = (void *)psock_of(tp);
-	if (psock && (conn->state == PD_STATE_CANDIDATE || conn->state == PD_STATE_PAIRED ||
-		      conn->state == PD_STATE_RELEASED)) {
-		struct list_head *head = __builtin_preserve_access_index(&psock->ingress_msg);
-
+	if (psock && conn->state != PD_STATE_DECLINED) {
 		/* Sleepers on both sides of the count: see release in pdload. */
 		now.sleepers = sleepers(tp);
 		bpf_ktime_get_ns();
@@ -54,9 +51,14 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 		if (sleepers(tp) != now.sleepers)
 			now.psock_refs = 0;
 		now.in_sockmap = 1;
-		now.queue_empty = BPF_CORE_READ(head, next) == head;
-		if (!now.queue_empty)
-			now.unread = unread_bytes(tp);
+		now.queue_empty = queue_is_empty(tp);
+		if (bpf_core_field_exists(psock->msg_tot_len)) {
+			now.unread = BPF_CORE_READ(psock, msg_tot_len);
+		} else {
+			__u32 messages, bytes = walk_queue(tp, &messages);
+
+			now.unread = bytes == WALK_TOO_LONG ? bound_bytes : bytes;
+		}
 	}
 	bpf_seq_write(ctx->meta->seq, conn, sizeof(*conn));
 	bpf_seq_write(ctx->meta->seq, &now, sizeof(now));

@@ -77,14 +77,12 @@ struct sock_common {
 
 typedef struct {
 	int owned;
+	struct wait_queue_head wq;
 } socket_lock_t;
 
 struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
-	struct {
-		atomic_t rmem_alloc;
-	} sk_backlog;
 	struct socket_wq *sk_wq;
 	__u8 sk_shutdown;
 	int sk_rcvlowat;
@@ -120,6 +118,7 @@ struct sk_msg {
 
 struct sk_psock {
 	struct list_head ingress_msg;
+	__u32 msg_tot_len; /* from 6.18 on */
 	refcount_t refcnt;
 };
 

@@ -81,8 +81,6 @@ struct {
 
 /* Unread redirected bytes that one direction may have. */
 const volatile __u32 bound_bytes __weak = PD_DEFAULT_BOUND;
-/* The kernel charges redirected bytes to the reader's sk_rmem_alloc. */
-const volatile _Bool charges_reader __weak = 1;
 /* Address of woken_wake_function(), by which a task waits inside send() or
  * recv(); 0 if it is not known.
  */

@@ -8,7 +8,9 @@
  * still on its way over TCP or unread: write_seq, which redirected bytes do not
  * move, equals settled_seq, up to which all is known to be read. At first that
  * is the first byte of the connection. Going over to TCP is safe at any time:
- * the reader drains what was redirected before it looks at the TCP queue.
+ * the reader drains what was redirected before it looks at the TCP queue. (It
+ * does so on entry: a reader inside a recv(MSG_WAITALL) over TCP does not see
+ * what another thread of the sender, with a verdict of before, queues meanwhile.)
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -24,12 +26,17 @@ char _license[] SEC("license") = "GPL";
 
 /* Nobody is inside tcp_recvmsg() on the peer at this moment: it would own the
  * lock, or sleep in the queue. A reader that sleeps in tcp_bpf_recvmsg(), where
- * it sees redirected bytes, holds a reference on the psock, as does a writer;
- * one inside tcp_recvmsg() has given it back. Between two reads
- * bpf_ktime_get_ns() keeps their order: x86 loads in order, and on arm64 the
- * branch on the first value together with the ISB in reading the counter does.
+ * it sees redirected bytes, holds a reference on the psock, as does a writer
+ * that sleeps; one inside tcp_recvmsg() has given it back. So sleepers are
+ * harmless if there are as many references, the map's aside - and if none of
+ * these is that of a writer which is awake and on its way to @own's queue. Such
+ * a writer waits for @own's lock, which the caller holds, or has a reference on
+ * @own's psock that is neither the map's, the caller's nor a sleeper's.
+ *
+ * Between two reads bpf_ktime_get_ns() keeps their order: x86 loads in order,
+ * and on arm64 the read barrier of the clock's sequence count does.
  */
-static __always_inline int no_reader_inside(struct tcp_sock *peer)
+static __always_inline int no_reader_inside(struct tcp_sock *peer, struct tcp_sock *own)
 {
 	__u32 asleep;
 
@@ -37,8 +44,11 @@ static __always_inline int no_reader_inside(struct tcp_sock *peer)
 		return 0;
 	bpf_ktime_get_ns();
 	asleep = sleepers(peer);
-	if (asleep && psock_refs(peer) != 1 + asleep)
-		return 0;
+	if (asleep) {
+		if (psock_refs(peer) != 1 + asleep || lock_is_wanted(own) ||
+		    psock_refs(own) != 2 + sleepers(own))
+			return 0;
+	}
 	bpf_ktime_get_ns();
 	return 1;
 }
@@ -65,11 +75,11 @@ static __always_inline int no_reader_inside(struct tcp_sock *peer)
  * reads as anything then; that the cookie, read last, is still the peer's says
  * that it was the peer.
  */
-static __noinline int tcp_is_drained(struct pd_conn *conn, __u32 write_seq)
+static __noinline int tcp_is_drained(struct pd_conn *conn, struct tcp_sock *own, __u32 write_seq)
 {
 	struct tcp_sock *peer;
 
-	if (!conn)
+	if (!conn || !own)
 		return 0;
 	peer = (void *)conn->peer_sock;
 	if (BPF_CORE_READ(peer, copied_seq) != write_seq)
@@ -77,7 +87,8 @@ static __noinline int tcp_is_drained(struct pd_conn *conn, __u32 write_seq)
 	bpf_ktime_get_ns();
 	if (BPF_CORE_READ(peer, inet_conn.icsk_inet.sk.sk_rcvlowat) > 1)
 		return 0;
-	if (!no_reader_inside(peer) || !no_reader_inside(peer) || !no_reader_inside(peer))
+	if (!no_reader_inside(peer, own) || !no_reader_inside(peer, own) ||
+	    !no_reader_inside(peer, own))
 		return 0;
 	if (BPF_CORE_READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
 		return 0;
@@ -88,25 +99,37 @@ static __noinline int tcp_is_drained(struct pd_conn *conn, __u32 write_seq)
 	       conn->peer_cookie;
 }
 
+/* What is unread at the peer, as memory: bytes, and the cost of each message. */
+static __noinline __u32 held_by(struct pd_conn *conn)
+{
+	__u32 bytes, messages;
+
+	if (!conn)
+		return bound_bytes;
+	bytes = walk_queue((void *)conn->peer_sock, &messages);
+	if (bytes == WALK_TOO_LONG)
+		return bound_bytes;
+	return bytes + messages * PD_MESSAGE_COST;
+}
+
 /* Is there room for @size more unread bytes? Only this sender adds to them, so
  * what was free when the peer was last looked at may be used up without looking
  * again. A single message may pass the bound if nothing else is unread.
  */
 static __always_inline int has_room(struct pd_conn *conn, __u32 size)
 {
-	struct tcp_sock *peer = (void *)conn->peer_sock;
-	__u32 unread;
+	__u32 cost = size + PD_MESSAGE_COST, held;
 
-	if (size <= conn->credit) {
-		conn->credit -= size;
+	if (cost <= conn->credit) {
+		conn->credit -= cost;
 		return 1;
 	}
 	conn->credit = 0;
-	unread = unread_bytes(peer);
-	if (unread && (unread >= bound_bytes || size > bound_bytes - unread))
+	held = held_by(conn);
+	if (held && (held >= bound_bytes || cost > bound_bytes - held))
 		return 0;
-	if (size < bound_bytes)
-		conn->credit = bound_bytes - unread - size;
+	if (cost < bound_bytes)
+		conn->credit = bound_bytes - held - cost;
 	return 1;
 }
 
@@ -142,12 +165,13 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 	if (tp->inet_conn.icsk_ulp_ops)
 		return 0;
 	if (write_seq != conn->settled_seq) {
-		if (!tcp_is_drained(conn, write_seq))
+		if (!tcp_is_drained(conn, tp, write_seq))
 			return 0;
 		conn->settled_seq = write_seq;
 		conn->credit = 0;
 		conn->reason = PD_REASON_NONE;
-		conn->returns++;
+		if (conn->tcp_messages)
+			conn->returns++;
 	}
 	if (!has_room(conn, size)) {
 		conn->overflows++;

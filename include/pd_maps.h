@@ -25,6 +25,8 @@
 #define PD_CGROUP_NAME 96 /* one component of it that is looked at, NUL included */
 
 #define PD_DEFAULT_BOUND (4U << 20) /* unread redirected bytes of one direction */
+#define PD_MESSAGE_COST \
+	1024 /* what a redirected message costs besides its bytes: a struct sk_msg */
 #define PD_DEFAULT_CONNECTIONS 65536
 #define PD_DEFAULT_HANDSHAKES 16384
 #define PD_DEFAULT_CGROUPS 4096
@@ -76,7 +78,8 @@ enum pd_reason {
 	PD_REASON_MAP_FULL = 8, /* --max-connections reached */
 	PD_REASON_NO_MEMORY = 9, /* the kernel could not allocate its state */
 	PD_REASON_REFUSED = 10, /* the kernel would not take the socket */
-	PD_REASON_RELEASED = 11, /* put back on TCP by flush or down; counted at the next message */
+	PD_REASON_RELEASED =
+		11, /* put back on TCP by flush or down; counted at each end's next message */
 	/* direction */
 	PD_REASON_RACED = 12, /* its first byte went out before the peer was enrolled */
 	PD_REASON_OVERFLOW = 13, /* the reader has the bound unread */
@@ -169,6 +172,10 @@ struct pd_note {
 	struct pd_addr remote; /* as dialled */
 	__u32 reason; /* set by the passive end when it declines */
 	__u32 rule; /* by which it declined */
+	__u32 epoch; /* under which the active end was enrolled */
+	__u32 isn_active; /* the key once more: an entry may be used anew while it is read */
+	__u32 isn_passive;
+	__u32 pad;
 };
 
 /* An end that is enrolled and whose peer is, too: an entry of pd_ends. */
@@ -183,6 +190,7 @@ enum pd_state {
 	PD_STATE_PAIRED = 1, /* both ends enrolled */
 	PD_STATE_DECLINED = 2, /* stays on TCP, see reason */
 	PD_STATE_RELEASED = 3, /* was paired, put back on TCP */
+	PD_STATE_CLOSED = 4, /* counted in the totals */
 };
 
 enum pd_path {
@@ -208,14 +216,14 @@ struct pd_conn {
 	__u32 reason; /* enum pd_reason: the last one, of connection or direction */
 	__u32 path; /* enum pd_path: of the last message */
 	__u32 first_seq; /* of the first payload byte this end sends */
-	__u32 settled_seq; /* all bytes below it that went over TCP have been read */
-	__u32 credit; /* bytes that may be redirected before the peer is looked at */
+	__u32 settled_seq; /* write_seq at which all that went over TCP was known to be read */
+	__u32 credit; /* what may be redirected before the peer is looked at */
 	__u64 peer_sock; /* copy of the peer's pd_end, 0 until looked up */
 	__u64 peer_cookie;
 	__u64 peer_cgroup_id;
-	__u64 redirected_bytes;
+	__u64 redirected_bytes; /* handed to the peer; a failed send() may have taken less */
 	__u64 redirected_messages;
-	__u64 tcp_bytes; /* since enrolment */
+	__u64 tcp_bytes; /* handed to TCP since enrolment; a partial send() took less */
 	__u64 tcp_messages;
 	__u64 overflows; /* times the direction went over to TCP for its bound */
 	__u64 returns; /* times it came back from TCP */
@@ -232,7 +240,7 @@ struct pd_conn_record {
 	__u64 netns_cookie; /* inode number of the network namespace */
 	__u32 tcp_state; /* TCP_ESTABLISHED, ... */
 	__u32 in_sockmap; /* the socket has a psock now */
-	__u32 unread; /* redirected bytes not read yet, as far as the kernel says */
+	__u32 unread; /* redirected bytes not read yet; before 6.18 of 1024 messages at most */
 	__u32 queue_empty; /* the queue of redirected messages is empty: exact */
 	__u32 psock_refs; /* references on the psock; 1 is the map's own */
 	__u32 sleepers; /* tasks asleep inside send() or recv() on this socket */

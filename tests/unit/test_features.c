@@ -136,15 +136,6 @@ static void enrolling_a_pair_twice_is_busy_and_leaves_it_working(void **state)
 	pd_scratch__close(&pair);
 }
 
-static void charge_of_the_reader_is_known(void **state)
-{
-	int charged;
-
-	need_root();
-	charged = pd_scratch__charges_reader();
-	assert_true(charged == 0 || charged == 1);
-}
-
 static void never_ends(struct pd_trial *trial)
 {
 	for (;;)
@@ -230,7 +221,6 @@ int main(void)
 		cmocka_unit_test(plain_pair_carries_bytes_both_ways),
 		cmocka_unit_test(enrolled_pair_carries_bytes_both_ways),
 		cmocka_unit_test(enrolling_a_pair_twice_is_busy_and_leaves_it_working),
-		cmocka_unit_test(charge_of_the_reader_is_known),
 		cmocka_unit_test(trial_that_hangs_ends_at_its_limit_and_leaves_no_process),
 		cmocka_unit_test(result_of_a_trial_comes_back_from_its_process),
 		cmocka_unit_test(every_self_test_finds_plain_tcp_correct),

@@ -198,7 +198,7 @@ static void every_reason_has_a_word_of_its_own(void **state)
 
 static void every_state_path_and_role_has_a_word_of_its_own(void **state)
 {
-	check_words(pd_name__state, PD_STATE_CANDIDATE, PD_STATE_RELEASED);
+	check_words(pd_name__state, PD_STATE_CANDIDATE, PD_STATE_CLOSED);
 	check_words(pd_name__path, PD_PATH_NONE, PD_PATH_TCP);
 	check_words(pd_name__role, PD_ROLE_ACTIVE, PD_ROLE_PASSIVE);
 }

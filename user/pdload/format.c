@@ -44,6 +44,7 @@ const char *pd_name__state(__u32 state)
 		[PD_STATE_PAIRED] = "paired",
 		[PD_STATE_DECLINED] = "declined",
 		[PD_STATE_RELEASED] = "released",
+		[PD_STATE_CLOSED] = "closed",
 	};
 
 	return name_of(names, ARRAY_SIZE(names), state);

@@ -170,7 +170,8 @@ static void settle_released(struct pd_conn_record *record)
 {
 	struct pd_conn *conn = &record->conn;
 
-	if (!record->released || conn->state == PD_STATE_RELEASED)
+	if (!record->released ||
+	    (conn->state != PD_STATE_CANDIDATE && conn->state != PD_STATE_PAIRED))
 		return;
 	conn->state = PD_STATE_RELEASED;
 	conn->reason = PD_REASON_RELEASED;

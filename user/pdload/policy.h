@@ -49,6 +49,10 @@ int pd_policy__install(const struct pd_policy *policy, int rules_fd, int globs_f
 void pd_policy__remove(int rules_fd, int globs_fd, __u64 generation);
 /* Take out every generation but @keep: what an `apply` that was killed left. */
 void pd_policy__prune(int rules_fd, int globs_fd, __u64 keep);
+/* Return when every BPF program that runs now has ended: an update of a map of
+ * maps waits for them. @generation is one that is installed. 0 or -errno.
+ */
+int pd_policy__wait_for_programs(int rules_fd, __u64 generation);
 /* Read the installed rules of @generation back from the kernel. NULL after
  * p_err().
  */

@@ -162,17 +162,25 @@ static int inner_of(int outer_fd, __u64 generation)
 }
 
 /* An update of a map of maps returns when every program that was running has
- * ended. So the entry is put over itself first: a program that read
- * this generation from pd_control before it was switched still finds it here.
+ * ended: the entry is put over itself.
+ */
+int pd_policy__wait_for_programs(int rules_fd, __u64 generation)
+{
+	int fd = inner_of(rules_fd, generation), err;
+
+	if (fd < 0)
+		return fd;
+	err = put(rules_fd, generation, fd);
+	close(fd);
+	return err;
+}
+
+/* A program that read this generation from pd_control before it was switched
+ * still finds it here.
  */
 static void take_out(int outer_fd, __u64 generation)
 {
-	int fd = inner_of(outer_fd, generation);
-
-	if (fd >= 0) {
-		put(outer_fd, generation, fd);
-		close(fd);
-	}
+	pd_policy__wait_for_programs(outer_fd, generation);
 	bpf_map_delete_elem(outer_fd, &generation);
 }
 

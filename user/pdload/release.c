@@ -19,16 +19,15 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "format.h"
+#include "policy.h"
 #include "release.h"
 
 #define LOOKS 10 /* in a row for an end with sleepers */
@@ -45,6 +44,7 @@ struct seen {
 
 struct release {
 	int socks_fd;
+	int rules_fd;
 	struct seen *seen; /* sorted by key */
 	size_t nr_seen;
 	size_t released; /* connections */
@@ -101,19 +101,6 @@ static bool same_connection(const struct pd_key *a, const struct pd_key *b)
 	return a->isn_active == b->isn_active && a->isn_passive == b->isn_passive;
 }
 
-/* Wait until no BPF program runs that started before: synchronize_rcu(). */
-static int wait_for_programs(void)
-{
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0)) {
-		int err = -errno;
-
-		p_err("can't wait for running BPF programs (membarrier): %s; nothing was changed",
-		      strerror(-err));
-		return err;
-	}
-	return 0;
-}
-
 static int looks_before(const struct release *release, const struct pd_key *key)
 {
 	const struct seen *seen = NULL;
@@ -150,42 +137,67 @@ static int take_out(const struct release *release, const struct pd_conn_record *
 	return 0;
 }
 
+static bool in_sockmap(const struct release *release, const struct pd_key *key)
+{
+	__u64 cookie;
+
+	return !bpf_map_lookup_elem(release->socks_fd, key, &cookie);
+}
+
+/* Keep the ends in question: enrolled under an older epoch, in pd_socks now.
+ * (An end that was taken out keeps its psock while a reader sleeps in it.) The
+ * iterator may show an end twice, or miss it, while others come and go.
+ */
+static size_t select_ends(const struct release *release, struct pd_conn_record *records, size_t nr)
+{
+	size_t i, ends = 0;
+
+	qsort(records, nr, sizeof(*records), compare_records);
+	for (i = 0; i < nr; i++) {
+		const struct pd_conn_record *end = &records[i];
+
+		if (ends && !compare_records(&records[ends - 1], end))
+			continue;
+		if (end->in_sockmap && end->released && in_sockmap(release, &end->conn.key))
+			records[ends++] = *end;
+	}
+	return ends;
+}
+
 /* One look at all connections: take out what is quiet at both ends, remember
  * the rest. Returns how many are left, or -errno. *records is what was read.
  */
 static ssize_t look(struct release *release, struct pd_conn_record **records, size_t *nr)
 {
-	struct seen *seen;
 	size_t left = 0, nr_seen = 0, i, ends;
+	struct seen *seen;
 	int err;
 
 	err = pd_pins__conns(records, nr);
 	if (err)
 		return err;
-	/* Only ends in question, so that a pair is two neighbours. */
-	for (i = 0, ends = 0; i < *nr; i++) {
-		if ((*records)[i].in_sockmap && (*records)[i].released)
-			(*records)[ends++] = (*records)[i];
-	}
-	*nr = ends;
-	if (!ends)
+	*nr = select_ends(release, *records, *nr);
+	if (!*nr)
 		return 0;
-	qsort(*records, ends, sizeof(**records), compare_records);
-	seen = calloc(ends, sizeof(*seen));
+	seen = calloc(*nr, sizeof(*seen));
 	if (!seen)
 		return -ENOMEM;
 
 	for (i = 0; i < *nr; i += ends) {
 		struct pd_conn_record *a = *records + i, *b = NULL;
+		struct pd_key peer = a->conn.key;
 		int looks_a, looks_b = 0;
+		bool alone;
 
 		if (i + 1 < *nr && same_connection(&a->conn.key, &a[1].conn.key))
 			b = a + 1;
 		ends = b ? 2 : 1;
+		peer.role = !peer.role;
+		alone = !b && !in_sockmap(release, &peer);
 		looks_a = quiet_looks(release, a);
 		if (b)
 			looks_b = quiet_looks(release, b);
-		if (is_quiet(a, looks_a) && (!b || is_quiet(b, looks_b))) {
+		if (is_quiet(a, looks_a) && (alone || (b && is_quiet(b, looks_b)))) {
 			err = take_out(release, a);
 			if (!err && b)
 				err = take_out(release, b);
@@ -197,7 +209,7 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 			continue;
 		}
 		/* Both ends have to be quiet in the same look. */
-		if (b && (!looks_a || !looks_b))
+		if (!alone && (!looks_a || !looks_b))
 			looks_a = looks_b = 0;
 		seen[nr_seen++] = (struct seen){ a->conn.key, looks_a };
 		if (b)
@@ -208,6 +220,18 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 	release->seen = seen;
 	release->nr_seen = nr_seen;
 	return left;
+}
+
+/* A look without a finding may have missed one: with @stop pd_socks has to be
+ * empty, else two looks in a row have to agree.
+ */
+static bool is_over(const struct release *release, bool stop, int empty_looks)
+{
+	struct pd_key key;
+
+	if (!stop)
+		return empty_looks > 1;
+	return empty_looks && bpf_map_get_next_key(release->socks_fd, NULL, &key);
 }
 
 static void name_left(const struct pd_conn_record *records, size_t nr, size_t left)
@@ -240,11 +264,11 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	struct sigaction action = { .sa_handler = interrupt }, old_int, old_term;
-	struct release release = { .socks_fd = -1 };
+	struct release release = { .socks_fd = -1, .rules_fd = -1 };
 	struct pd_conn_record *records = NULL;
 	double deadline = now() + seconds;
 	struct pd_control *control;
-	int err, looks = 0;
+	int err, looks = 0, empty_looks = 0;
 	size_t nr = 0;
 	ssize_t n;
 
@@ -254,8 +278,9 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 	if (!control)
 		return -EIO;
 	release.socks_fd = pd_pins__map("pd_socks");
-	if (release.socks_fd < 0) {
-		err = release.socks_fd;
+	release.rules_fd = pd_pins__map("pd_rules");
+	if (release.socks_fd < 0 || release.rules_fd < 0) {
+		err = -EIO;
 		goto unmap;
 	}
 	/* Enrolment that has begun ends before the epoch does; a verdict that
@@ -263,13 +288,16 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 	 */
 	if (stop)
 		__atomic_store_n(&control->enrolling, 0, __ATOMIC_SEQ_CST);
-	err = wait_for_programs();
-	if (err)
+	err = pd_policy__wait_for_programs(release.rules_fd, control->generation);
+	if (!err) {
+		__atomic_add_fetch(&control->epoch, 1, __ATOMIC_SEQ_CST);
+		err = pd_policy__wait_for_programs(release.rules_fd, control->generation);
+	}
+	if (err) {
+		p_err("can't wait for the BPF programs that run now: %s; run this again",
+		      strerror(-err));
 		goto unmap;
-	__atomic_add_fetch(&control->epoch, 1, __ATOMIC_SEQ_CST);
-	err = wait_for_programs();
-	if (err)
-		goto unmap;
+	}
 
 	sigemptyset(&action.sa_mask);
 	interrupted = 0;
@@ -279,7 +307,9 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 		free(records);
 		records = NULL;
 		n = look(&release, &records, &nr);
-		if (n <= 0 || now() >= deadline || interrupted)
+		empty_looks = n ? 0 : empty_looks + 1;
+		if (n < 0 || is_over(&release, stop, empty_looks) || now() >= deadline ||
+		    interrupted)
 			break;
 		if (++looks % LOOKS_A_PROGRESS == 0)
 			p_progress("draining: left %zd, released %zu", n, release.released);
@@ -289,12 +319,18 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 	sigaction(SIGTERM, &old_term, NULL);
 	if (n > 0)
 		name_left(records, nr, n);
+	if (!n && stop && !is_over(&release, stop, empty_looks)) {
+		p_warn("not drained: sockets that the list of connections does not show");
+		n = 1;
+	}
 	err = n > 0 ? 1 : n;
 	*released = release.released;
 	*left = n > 0 ? n : 0;
 	free(release.seen);
 	free(records);
 unmap:
+	if (release.rules_fd >= 0)
+		close(release.rules_fd);
 	if (release.socks_fd >= 0)
 		close(release.socks_fd);
 	munmap(control, sysconf(_SC_PAGESIZE));

@@ -210,24 +210,3 @@ void pd_scratch__close(struct pd_scratch *pair)
 	scratch__destroy(pair->skel);
 	*pair = (struct pd_scratch){ .client = -1, .server = -1 };
 }
-
-int pd_scratch__charges_reader(void)
-{
-	__u32 mem[SK_MEMINFO_VARS] = { 0 };
-	socklen_t len = sizeof(mem);
-	struct pd_scratch pair;
-	char bytes[4096] = { 0 };
-	int ret;
-
-	ret = pd_scratch__open(&pair, true);
-	if (ret)
-		return ret;
-	/* A redirected message is in the reader's queue when send() returns. */
-	if (send(pair.client, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ||
-	    getsockopt(pair.server, SOL_SOCKET, SO_MEMINFO, mem, &len))
-		ret = -errno;
-	else
-		ret = mem[SK_MEMINFO_RMEM_ALLOC] >= sizeof(bytes);
-	pd_scratch__close(&pair);
-	return ret;
-}

@@ -22,11 +22,6 @@ int pd_scratch__open(struct pd_scratch *pair, bool enrolled);
 int pd_scratch__enrol(struct pd_scratch *pair);
 void pd_scratch__close(struct pd_scratch *pair);
 
-/* 1 if the kernel charges redirected bytes to the reader's receive buffer
- * (sk_rmem_alloc), 0 if it does not, -errno if it could not be tried.
- */
-int pd_scratch__charges_reader(void);
-
 /* One p_err() for each thing that the sockmap engine needs and this kernel or
  * host lacks, each a sentence with what to do. Returns how many.
  */

@@ -167,7 +167,7 @@ static int print_if_asked(enum libbpf_print_level level, const char *fmt, va_lis
 static struct pipedevice *load(const struct options *options)
 {
 	struct pipedevice *skel;
-	int err, charges;
+	int err;
 
 	libbpf_set_print(print_if_asked);
 	skel = pipedevice__open();
@@ -175,13 +175,7 @@ static struct pipedevice *load(const struct options *options)
 		p_err("can't open the BPF programs: %s", strerror(errno));
 		return NULL;
 	}
-	charges = pd_scratch__charges_reader();
-	if (charges < 0)
-		p_warn("can't try whether this kernel charges redirected bytes to the reader: %s; "
-		       "they are counted by walking its queue",
-		       strerror(-charges));
 	skel->rodata->bound_bytes = options->bound;
-	skel->rodata->charges_reader = charges > 0;
 	skel->rodata->woken_wake_function = kernel_symbol("woken_wake_function");
 	bpf_map__set_max_entries(skel->maps.pd_handshakes, options->handshakes);
 	bpf_map__set_max_entries(skel->maps.pd_socks, 2 * options->connections);
@@ -240,11 +234,13 @@ static int pin_link(struct bpf_link *link, const char *name, const char *dir)
 	return err;
 }
 
-/* Set all in motion: programs, maps, links, and last of all detection. */
+/* All but enrolment, which begins when the pins are in place: a connection that
+ * was enrolled before could not be released if this run ended here.
+ */
 static int attach_and_pin(struct pipedevice *skel, const struct pd_policy *policy, int cgroup_fd,
 			  const char *dir)
 {
-	struct pd_control control = { .generation = 1, .epoch = 1, .enrolling = 1 };
+	struct pd_control control = { .generation = 1, .epoch = 1 };
 	LIBBPF_OPTS(bpf_iter_attach_opts, iter_opts);
 	union bpf_iter_link_info info = { 0 };
 	__u32 zero = 0;
@@ -287,6 +283,17 @@ static int attach_and_pin(struct pipedevice *skel, const struct pd_policy *polic
 	       pin_link(skel->links.inspect_conns, "inspect_conns", dir) ||
 	       pin_link(skel->links.guard, "guard", dir) ||
 	       pin_link(skel->links.detect, "detect", dir);
+}
+
+static int start_enrolling(void)
+{
+	struct pd_control *control = pd_pins__control();
+
+	if (!control)
+		return -EIO;
+	__atomic_store_n(&control->enrolling, 1, __ATOMIC_SEQ_CST);
+	munmap(control, sysconf(_SC_PAGESIZE));
+	return 0;
 }
 
 static void report(const struct options *options, const struct pd_policy *policy)
@@ -390,6 +397,8 @@ int pd_up__main(int argc, char **argv)
 		goto remove_dir;
 	if (attach_and_pin(skel, policy, cgroup_fd, dir) || pd_pin_dir__publish(dir))
 		goto remove_dir;
+	if (start_enrolling())
+		goto out;
 	report(&options, policy);
 	ret = PD_EXIT_OK;
 	goto out;
