@@ -90,8 +90,8 @@ struct pd_defect pd_defects[] = {
 	},
 	{
 		.name = "eagain_in_blocking_recv",
-		.what = "a blocking recv() returns EAGAIN when another reader was faster",
-		.suffers = "threads or processes that read one connection together",
+		.what = "a blocking recv() that is woken without data returns EAGAIN",
+		.suffers = "threads or processes that share one connection, signal handlers",
 		.test = pd_test_two_readers,
 	},
 	{
