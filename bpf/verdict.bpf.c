@@ -214,6 +214,9 @@ int verdict(struct sk_msg_md *msg)
 			return SK_PASS;
 		}
 	}
+	/* Refused with EPIPE: these bytes go nowhere. */
+	if (tp->inet_conn.icsk_inet.sk.sk_shutdown & SEND_SHUTDOWN)
+		return SK_PASS;
 	conn->path = PD_PATH_TCP;
 	conn->tcp_bytes += size;
 	conn->tcp_messages++;
