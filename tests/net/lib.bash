@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What the network tests share. A test sources this first; it then runs in a
+# network and a mount namespace of its own (the "host": bridges, firewall, bpffs)
+# and owns two control groups:
+#     in    what `up` attaches to: both ends in there can be accelerated
+#     out   everything else: as good as another machine
+#
+#     check SENTENCE CMD...         one test case: CMD succeeds
+#     up ARGS... / down             pdload, attached to the group "in"
+#     add_ns NAME BRIDGE ADDR...    a namespace, joined to a bridge by a veth pair
+#     serve KEY NS GROUP ARGS...    start a traffic server; ${PORT[KEY]} is its port
+#     connect KEY NS GROUP ARGS...  start a traffic client
+#     tell KEY SIGNAL, ended KEY    signal one; wait until it has ended, status 0?
+#     done_of KEY FIELD             a number of its summary
+#     status FIELD                  a number of `pdload status --json`
+#     finish                        the plan, and the exit status
+
+cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
+
+# --net: /run/netns and bpffs are new, so nothing has to be removed later.
+if [ "${PIPEDEVICE_TEST:-}" != $$ ]; then
+	export PIPEDEVICE_TEST=$$
+	exec unshare --mount --net --propagation private bash "$0" "$@"
+fi
+
+BUILD=${BUILD:-build}
+PDLOAD=$(realpath "${PDLOAD:-$BUILD/pdload}")
+TRAFFIC=$(realpath "$BUILD/tests/net/traffic")
+NAME=$(basename "$0" .sh)
+TAG=pdnet-$NAME-$$
+CGROUPS=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+GROUPS_DIR=$CGROUPS/$TAG
+WORK=$(mktemp -d "/tmp/$TAG.XXXXXX")
+# Changed by hand to look for what depends on it; printed with every failure.
+SEED=${SEED:-$((RANDOM + 1))}
+declare -A PID PORT
+tests=0
+failures=0
+open_check=
+
+note() { sed 's/^/# /'; }
+
+ok() {
+	tests=$((tests + 1))
+	echo "ok $tests - $1"
+}
+
+not_ok() {
+	tests=$((tests + 1))
+	failures=$((failures + 1))
+	echo "not ok $tests - $1"
+}
+
+# skip SENTENCE REASON
+skip() {
+	tests=$((tests + 1))
+	echo "ok $tests - $1 # SKIP $2"
+}
+
+check() {
+	local sentence=$1
+	shift
+
+	close_check
+	open_check=$sentence
+	if "$@" >"$WORK/check.log" 2>&1; then
+		ok "$sentence"
+	else
+		tail -n 60 "$WORK/check.log" | note
+		echo "# failed (seed $SEED): $*"
+		not_ok "$sentence"
+	fi
+	open_check=
+}
+
+# An error in an expression makes bash drop everything up to the next line of the test.
+close_check() {
+	[ -n "$open_check" ] || return 0
+	note <"$WORK/check.log"
+	not_ok "$open_check"
+	open_check=
+}
+
+# The kernel's complaints since the test began.
+kernel_is_quiet() {
+	! dmesg -x | sed -n "/$TAG begins/,\$p" | grep '^kern' |
+		grep -E 'WARNING: |BUG: |Oops|general protection|refcount_t|soft lockup|INFO: (task|rcu)'
+}
+
+finish() {
+	close_check
+	check "the kernel log shows no warning, bug or oops" kernel_is_quiet
+	echo "1..$tests"
+	[ "$failures" -eq 0 ]
+}
+
+stop_all() {
+	local status=$?
+
+	trap '' INT TERM
+	trap - EXIT
+	# Everything that the test started is in there.
+	[ ! -e "$GROUPS_DIR/cgroup.kill" ] || echo 1 >"$GROUPS_DIR/cgroup.kill"
+	for _ in {1..100}; do
+		rmdir "$GROUPS_DIR"/in/* "$GROUPS_DIR"/* "$GROUPS_DIR" 2>/dev/null || true
+		[ -e "$GROUPS_DIR" ] || break
+		sleep 0.05
+	done
+	rm -rf "$WORK"
+	exit "$status"
+}
+
+start_host() {
+	trap stop_all EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	mkdir -p "$GROUPS_DIR/in" "$GROUPS_DIR/out"
+	mount -t tmpfs none /run
+	mkdir /run/netns
+	mount -t bpf bpf /sys/fs/bpf
+	ip link set lo up
+	sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	echo "$TAG begins" >/dev/kmsg
+	echo "# seed $SEED"
+}
+
+# wait_for SECONDS CMD...: until CMD succeeds.
+wait_for() {
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+
+	until "$@" >"$WORK/wait.log" 2>&1; do
+		if [ "${EPOCHREALTIME/./}" -gt "$end" ]; then
+			echo "'$*' did not succeed in time:"
+			cat "$WORK/wait.log"
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+# ---- the network -------------------------------------------------------------
+
+# add_bridge NAME [ADDRESS/LEN...]
+add_bridge() {
+	local bridge=$1
+	shift
+
+	ip link add "$bridge" type bridge
+	ip link set "$bridge" up
+	add_addresses "" "$bridge" "$@"
+}
+
+# add_addresses NS LINK ADDRESS/LEN...; NS may be empty.
+add_addresses() {
+	local netns=() link=$2 address
+	[ -z "$1" ] || netns=(-n "$1")
+	shift 2
+
+	for address; do
+		if [[ $address == *:* ]]; then
+			ip "${netns[@]}" addr add "$address" dev "$link" nodad
+		else
+			ip "${netns[@]}" addr add "$address" dev "$link"
+		fi
+	done
+}
+
+# A bridge that is not there yet is made.
+add_ns() {
+	local ns=$1 bridge=$2
+	shift 2
+
+	ip link show "$bridge" >/dev/null 2>&1 || add_bridge "$bridge"
+	ip netns add "$ns"
+	ip link add "$ns" type veth peer name eth0 netns "$ns"
+	ip link set "$ns" master "$bridge" up
+	ip -n "$ns" link set lo up
+	add_addresses "$ns" eth0 "$@"
+	ip -n "$ns" link set eth0 up
+	in_ns "$ns" sysctl -qw net.ipv4.ip_local_port_range="1024 65535" \
+		net.core.somaxconn=16384 net.ipv4.tcp_max_syn_backlog=16384
+}
+
+in_ns() {
+	local ns=$1
+	shift
+
+	nsenter --net="/run/netns/$ns" "$@"
+}
+
+# ---- pdload ------------------------------------------------------------------
+
+up() {
+	"$PDLOAD" up --cgroup "/$TAG/in" "$@"
+}
+
+down() {
+	"$PDLOAD" down --drain 20
+}
+
+status() {
+	"$PDLOAD" status --json | jq -r ".$1"
+}
+
+# before: keep the counters; since FIELD: what has been added to one.
+before() {
+	"$PDLOAD" status --json >"$WORK/before.json"
+}
+
+since() {
+	echo $(($(status "$1") - $(jq -r ".$1" "$WORK/before.json")))
+}
+
+# conns_with FILTER: how many connections fulfil it, as jq says it.
+conns_with() {
+	"$PDLOAD" conns --json | jq "[.[] | select($1)] | length"
+}
+
+# is NUMBER -OP NUMBER, with the numbers in the message.
+is() {
+	echo "$1 $2 $3?"
+	test "$1" "$2" "$3"
+}
+
+# ---- traffic -----------------------------------------------------------------
+
+# spawn KEY NS GROUP CMD...; NS "-" is the host. Output in $WORK/KEY.out and .err.
+spawn() {
+	local key=$1 ns=/run/netns/$2 group=$GROUPS_DIR/$3/cgroup.procs
+	[ "$2" != - ] || ns=/proc/$$/ns/net
+	shift 3
+
+	rm -f "$WORK/$key.out"
+	# shellcheck disable=SC2016  # for the inner shell
+	nsenter --net="$ns" sh -c 'echo 0 >"$0" && exec "$@"' "$group" "$@" \
+		>"$WORK/$key.out" 2>"$WORK/$key.err" </dev/null &
+	PID[$key]=$!
+}
+
+serve() {
+	local key=$1 ns=$2 group=$3 address=$4
+	shift 4
+
+	spawn "$key" "$ns" "$group" "$TRAFFIC" server --listen "$address" "$@"
+	event "$key" listening 10 || return 1
+	# shellcheck disable=SC2034  # for the tests
+	PORT[$key]=$(jq -r 'select(.event == "listening").port' "$WORK/$key.out")
+}
+
+connect() {
+	local key=$1 ns=$2 group=$3 address=$4
+	shift 4
+
+	spawn "$key" "$ns" "$group" "$TRAFFIC" client --connect "$address" --seed "$SEED" "$@"
+	event "$key" started 10
+}
+
+# event KEY NAME SECONDS: wait until it has printed that; fails at once if it ended.
+event() {
+	local end=$((${EPOCHREALTIME/./} + $3 * 1000000))
+
+	until grep -qs "\"event\": \"$2\"" "$WORK/$1.out"; do
+		if ! kill -0 "${PID[$1]}" 2>/dev/null || [ "${EPOCHREALTIME/./}" -gt "$end" ]; then
+			grep -qs "\"event\": \"$2\"" "$WORK/$1.out" && return 0
+			echo "no \"$2\" from $1:"
+			tail -n 30 "$WORK/$1.err" "$WORK/$1.out"
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+tell() {
+	kill "-$2" "${PID[$1]}"
+}
+
+# Programs have time limits of their own, so this is bounded.
+ended() {
+	local key status=0
+
+	for key; do
+		if ! wait "${PID[$key]}"; then
+			status=1
+			echo "$key failed:"
+			tail -n 30 "$WORK/$key.err" "$WORK/$key.out"
+		fi
+	done
+	return "$status"
+}
+
+# What an end knows of its connections when the other has given up; ends it.
+show_end() {
+	tell "$1" USR2 2>/dev/null || true
+	wait_for 2 grep -q . "$WORK/$1.err" || true
+	tail -n 30 "$WORK/$1.err"
+	tell "$1" KILL 2>/dev/null || true
+}
+
+done_of() {
+	jq -r "select(.event == \"done\").$2" "$WORK/$1.out"
+}
+
+# One client against one server until both have ended well, and agree.
+# exchange CLIENT_NS CLIENT_GROUP SERVER_NS SERVER_GROUP LISTEN CONNECT [SERVER_ARG...] -- ARG...
+# CONNECT may have the word PORT for the server's port.
+exchange() {
+	local ns=$1 group=$2 server_ns=$3 server_group=$4 listen=$5 connect=$6 args=()
+	shift 6
+
+	while [ "$1" != -- ]; do
+		args+=("$1")
+		shift
+	done
+	shift
+	serve server "$server_ns" "$server_group" "$listen" "${args[@]}" || return 1
+	connect client "$ns" "$group" "${connect/PORT/${PORT[server]}}" "$@"
+	if ! ended client; then
+		show_end server
+		return 1
+	fi
+	tell server TERM
+	ended server || return 1
+	is "$(done_of server started)" -eq "$(done_of client started)"
+}

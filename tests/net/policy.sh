@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The policy is changed, connections are flushed, and pdload goes down and up
+# again, all under full load: no byte is lost, no connection breaks.
+set -euo pipefail
+# shellcheck source=tests/net/lib.bash
+. "$(dirname "$0")/lib.bash"
+
+start_host
+add_ns client bridge 10.1.0.1/24
+add_ns server bridge 10.1.0.2/24
+
+# Under either of these a connection to port 7000 is accelerated, by a rule of one and by the
+# default of the other; half of one and half of the other would bypass it.
+cat >"$WORK/a.yaml" <<-'END'
+	version: 1
+	default: bypass
+	rules:
+	  - name: seven-thousand
+	    action: accelerate
+	    server: {ports: [7000]}
+END
+cat >"$WORK/b.yaml" <<-'END'
+	version: 1
+	default: accelerate
+	rules:
+	  - name: nine-thousand
+	    action: bypass
+	    server: {ports: [9000]}
+END
+printf 'version: 1\ndefault: bypass\n' >"$WORK/none.yaml"
+printf 'version: 1\ndefault: accelerate\nrules: [{name: x, action: perhaps}]\n' >"$WORK/bad.yaml"
+
+# Load that goes on until told: long connections at full speed, request and answer with pauses in
+# between, and short connections all the time.
+LONG=(--mix "forever,rr" --rounds 0 --connections 16 --size 1-64K)
+SHORT=(--mix "duplex,rr,halfclose,wclose,sclose,upload,download" --size 1-64K --rounds 3
+	--connections 8 --total 10000000)
+
+start_load() {
+	local io
+
+	for io in level edge; do
+		serve "server-$io" server in 10.1.0.2:0 --io "$io" --time-limit 300 || return 1
+		connect "long-$io" client in "10.1.0.2:${PORT[server-$io]}" --io "$io" \
+			--time-limit 300 "${LONG[@]}" || return 1
+		connect "short-$io" client in "10.1.0.2:${PORT[server-$io]}" --io "$io" \
+			--time-limit 300 "${SHORT[@]}" || return 1
+	done
+}
+
+# Everything still runs; each ends its streams when told, and both ends agree on each of them.
+end_load() {
+	local io
+
+	for io in level edge; do
+		tell "long-$io" TERM && tell "short-$io" TERM || return 1
+		ended "long-$io" "short-$io" || return 1
+		tell "server-$io" TERM
+		ended "server-$io" || return 1
+		echo "# $io: $(done_of "server-$io" started) connections," \
+			"$(done_of "server-$io" received) bytes received" >&3
+		is "$(done_of "server-$io" aborted)" -eq 0 || return 1
+	done
+}
+
+connections_came_and_went() {
+	is "$(in_ns client ss -Htn state time-wait | wc -l)" -gt 1000
+}
+
+still_running() {
+	local key
+
+	for key in long-level long-edge short-level short-edge; do
+		kill -0 "${PID[$key]}" || return 1
+	done
+}
+
+# At least that many bytes are redirected, or go over TCP, from now on.
+moves() {
+	before
+	wait_for 20 moved "$1" "$2"
+}
+
+moved() {
+	is "$(since "$1")" -ge "$2"
+}
+
+swap_policies() {
+	local i
+
+	for i in {1..15}; do
+		"$PDLOAD" policy apply "$WORK/none.yaml" &&
+			"$PDLOAD" policy apply "$WORK/a.yaml" &&
+			"$PDLOAD" policy apply "$WORK/b.yaml" || return 1
+		still_running || return 1
+	done
+}
+
+flush_again_and_again() {
+	local i
+
+	for i in {1..10}; do
+		if ! "$PDLOAD" flush --drain 20; then
+			echo "flush $i"
+			return 1
+		fi
+		moves redirected_bytes 200000 || return 1
+		still_running || return 1
+	done
+}
+
+down_and_up_again() {
+	local i
+
+	for i in {1..8}; do
+		if ! down; then
+			echo "down $i"
+			return 1
+		fi
+		still_running || return 1
+		up --all || return 1
+		moves redirected_bytes 200000 || return 1
+	done
+}
+
+running_policy() {
+	"$PDLOAD" policy show --json | jq -c '[.generation, .default, .rules[].name]'
+}
+
+bad_policy_is_refused() {
+	local before after status=0
+
+	before=$(running_policy)
+	"$PDLOAD" policy apply "$WORK/bad.yaml" || status=$?
+	after=$(running_policy)
+	is "$status" -eq 6 && is "$before" = "$after"
+}
+
+check "plain: the load runs" start_load
+check "plain: connections come and go" wait_for 20 connections_came_and_went
+check "plain: the load ends well when told" end_load 3>&1
+
+check "pdload up" up --all
+check "the load runs" start_load
+check "and is redirected" moves redirected_bytes 20000000
+check "the policy is changed 45 times under load" swap_policies
+check "a bad policy is refused whole, the running one stays" bad_policy_is_refused
+check "and new connections are redirected" moves redirected_bytes 5000000
+check "live connections are flushed 10 times under load" flush_again_and_again
+check "pdload goes down and up 8 times under load" down_and_up_again
+check "pdload down" down
+check "every connection still works" still_running
+check "no byte was lost, no connection broke" end_load 3>&1
+
+# ---- what was paired goes on after `down` -------------------------------------
+
+hold() {
+	serve server server in 10.1.0.2:0 &&
+		connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold --rounds 5 \
+			--size 1-2M --connections 200 &&
+		event client ready 20
+}
+
+release() {
+	tell client TERM
+	ended client || return 1
+	tell server TERM
+	ended server
+}
+
+check "pdload up" up --all
+check "200 connections have talked and rest" hold
+check "all of them are enrolled" is "$(status enrolled)" -eq 200
+check "pdload flush puts them back on TCP" "$PDLOAD" flush
+check "none of them is enrolled" is "$(status enrolled)" -eq 0
+check "they go on without a wrong byte" release
+check "200 more have talked and rest" hold
+check "pdload down puts them back on TCP" down
+check "they go on without a wrong byte" release
+
+# ---- one policy or the other ----------------------------------------------------
+
+decided_by_one_or_the_other() {
+	local n=0
+
+	serve server server in 10.1.0.2:7000 --time-limit 60 || return 1
+	connect client client in 10.1.0.2:7000 --mix duplex --size 1-1K --connections 16 \
+		--total 8000 --rate 2000 --time-limit 60 || return 1
+	while kill -0 "${PID[client]}" 2>/dev/null; do
+		"$PDLOAD" policy apply "$WORK/a.yaml" && "$PDLOAD" policy apply "$WORK/b.yaml" ||
+			return 1
+		n=$((n + 2))
+	done
+	ended client || return 1
+	tell server TERM
+	ended server || return 1
+	echo "# policies applied: $n" >&3
+	is "$n" -gt 20 && is "$(since opened)" -eq 8000 && is "$(since accelerated)" -eq 8000 &&
+		is "$(since reasons.rule)" -eq 0 && is "$(since reasons.default)" -eq 0
+}
+
+check "pdload up with a policy" up --policy "$WORK/a.yaml"
+before
+check "8000 connections are decided by one policy or the other, never by half of each" \
+	decided_by_one_or_the_other 3>&1
+check "pdload down" down
+finish
