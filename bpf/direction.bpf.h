@@ -57,44 +57,73 @@ static __always_inline int queue_is_empty(struct tcp_sock *tp)
 	return !psock || BPF_CORE_READ(head, next) == head;
 }
 
-#define MANY_SLEEPERS 255
+/* Tasks asleep inside send() or recv() on a socket. */
+struct sleepers {
+	__u32 in_psock; /* where redirected bytes wake them; each has a reference on the psock */
+	__u32 in_tcp; /* inside tcp_recvmsg() or tcp_splice_read(), blind to redirected bytes */
+};
 
-/* Tasks asleep inside send() or recv() on @tp; MANY_SLEEPERS if the queue is
- * longer than is looked at. Where the address of the wake-up function is not
- * known every sleeper counts, poll and epoll too.
+#define STACK_WORDS 32
+
+/* A task that waits in the queue entry at @entry does so in sk_wait_data(), which
+ * is where tcp_recvmsg() and tcp_splice_read() wait. The entry is a local
+ * variable of the function that waits. Its callees' frames follow at lower
+ * addresses, and the first of them begins with the address to return to, inside
+ * that function: in sk_wait_data() or not. A task that is interrupted there has
+ * left its instruction pointer at the same place. The upper bits are set again
+ * that a signed return address (arm64) has lost.
  */
-static __always_inline __u32 sleepers(struct tcp_sock *tp)
+static __always_inline int waits_in_tcp(struct wait_queue_entry *entry)
 {
-	struct socket_wq *wq = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_wq);
-	struct list_head *head, *at;
-	__u32 i, nr = 0;
+	__u64 stack[STACK_WORDS], found = 0;
+	int i;
 
+	if (bpf_probe_read_kernel(stack, sizeof(stack), (void *)entry - sizeof(stack)))
+		return 1;
+	for (i = 0; i < STACK_WORDS; i++) {
+		__u64 offset = (stack[i] | 0xffff000000000000ULL) - sk_wait_data_start;
+
+		/* offset < length, without a branch for the verifier to follow */
+		found |= ((offset - (sk_wait_data_end - sk_wait_data_start)) & ~offset) >> 63;
+	}
+	return found;
+}
+
+/* Who sleeps on @tp. What is not known - a queue that is longer than is looked
+ * at, a kernel that does not tell where its functions are - counts as in_tcp.
+ */
+static __noinline __attribute__((unused)) int count_sleepers(struct tcp_sock *tp,
+							     struct sleepers *sleepers)
+{
+	struct socket_wq *wq;
+	struct list_head *head, *at;
+	__u32 i;
+
+	sleepers->in_psock = 0;
+	sleepers->in_tcp = 0;
+	wq = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_wq);
 	if (!wq)
 		return 0;
 	head = __builtin_preserve_access_index(&wq->wait.head);
 	at = BPF_CORE_READ(head, next);
 	for (i = 0; i < 16; i++) {
 		struct wait_queue_entry *entry = 0;
-		void *func;
+		__u64 func;
 
 		if (!at || at == head)
-			return nr;
+			return 0;
 		entry = (void *)at - bpf_core_field_offset(struct wait_queue_entry, entry);
-		func = BPF_CORE_READ(entry, func);
-		if (!woken_wake_function || (__u64)func == woken_wake_function)
-			nr++;
+		func = (__u64)BPF_CORE_READ(entry, func);
+		if (!woken_wake_function || !sk_wait_data_start)
+			sleepers->in_tcp++;
+		else if (func == woken_wake_function && waits_in_tcp(entry))
+			sleepers->in_tcp++;
+		else if (func == woken_wake_function)
+			sleepers->in_psock++;
 		at = BPF_CORE_READ(at, next);
 	}
-	return MANY_SLEEPERS;
-}
-
-/* A task waits for the lock of @tp. */
-static __always_inline int lock_is_wanted(struct tcp_sock *tp)
-{
-	struct list_head *head =
-		__builtin_preserve_access_index(&tp->inet_conn.icsk_inet.sk.sk_lock.wq.head);
-
-	return BPF_CORE_READ(head, next) != head;
+	sleepers->in_tcp++;
+	return 0;
 }
 
 #define WALK 1024 /* messages */

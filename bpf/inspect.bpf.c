@@ -29,6 +29,7 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct tcp_sock *tp = (void *)ctx->sk;
 	struct pd_conn *conn = ctx->value;
 	struct pd_control *ctl = control();
+	struct sleepers before, after;
 	struct sk_psock *psock;
 
 	_Static_assert(sizeof(now) == sizeof(struct pd_conn_record) - sizeof(struct pd_conn),
@@ -44,11 +45,13 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	psock = (void *)psock_of(tp);
 	if (psock && conn->state != PD_STATE_DECLINED) {
 		/* Sleepers on both sides of the count: see release in pdload. */
-		now.sleepers = sleepers(tp);
+		count_sleepers(tp, &before);
 		bpf_ktime_get_ns();
 		now.psock_refs = psock_refs(tp);
 		bpf_ktime_get_ns();
-		if (sleepers(tp) != now.sleepers)
+		count_sleepers(tp, &after);
+		now.sleepers = before.in_psock;
+		if (before.in_psock != after.in_psock)
 			now.psock_refs = 0;
 		now.in_sockmap = 1;
 		now.queue_empty = queue_is_empty(tp);

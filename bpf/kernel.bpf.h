@@ -77,7 +77,6 @@ struct sock_common {
 
 typedef struct {
 	int owned;
-	struct wait_queue_head wq;
 } socket_lock_t;
 
 struct sock {

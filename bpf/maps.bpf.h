@@ -85,6 +85,9 @@ const volatile __u32 bound_bytes __weak = PD_DEFAULT_BOUND;
  * recv(); 0 if it is not known.
  */
 const volatile __u64 woken_wake_function __weak = 0;
+/* Where sk_wait_data() begins and ends; 0 if it is not known, or is inlined. */
+const volatile __u64 sk_wait_data_start __weak = 0;
+const volatile __u64 sk_wait_data_end __weak = 0;
 
 /* ---- helpers on them; any context ---------------------------------------- */
 

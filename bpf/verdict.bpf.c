@@ -25,32 +25,20 @@
 char _license[] SEC("license") = "GPL";
 
 /* Nobody is inside tcp_recvmsg() on the peer at this moment: it would own the
- * lock, or sleep in the queue. A reader that sleeps in tcp_bpf_recvmsg(), where
- * it sees redirected bytes, holds a reference on the psock, as does a writer
- * that sleeps; one inside tcp_recvmsg() has given it back. So sleepers are
- * harmless if there are as many references, the map's aside - and if none of
- * these is that of a writer which is awake and on its way to @own's queue. Such
- * a writer waits for @own's lock, which the caller holds, or has a reference on
- * @own's psock that is neither the map's, the caller's nor a sleeper's.
- *
- * Between two reads bpf_ktime_get_ns() keeps their order: x86 loads in order,
- * and on arm64 the read barrier of the clock's sequence count does.
+ * lock, or sleep in the queue. Between two reads bpf_ktime_get_ns() keeps their
+ * order: x86 loads in order, and on arm64 the read barrier of the clock's
+ * sequence count does.
  */
-static __always_inline int no_reader_inside(struct tcp_sock *peer, struct tcp_sock *own)
+static __noinline int no_reader_inside(struct tcp_sock *peer)
 {
-	__u32 asleep;
+	struct sleepers asleep;
 
 	if (BPF_CORE_READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
 		return 0;
 	bpf_ktime_get_ns();
-	asleep = sleepers(peer);
-	if (asleep) {
-		if (psock_refs(peer) != 1 + asleep || lock_is_wanted(own) ||
-		    psock_refs(own) != 2 + sleepers(own))
-			return 0;
-	}
+	count_sleepers(peer, &asleep);
 	bpf_ktime_get_ns();
-	return 1;
+	return !asleep.in_tcp;
 }
 
 /* May this direction come back from TCP? Every byte sent over TCP must have
@@ -75,11 +63,11 @@ static __always_inline int no_reader_inside(struct tcp_sock *peer, struct tcp_so
  * reads as anything then; that the cookie, read last, is still the peer's says
  * that it was the peer.
  */
-static __noinline int tcp_is_drained(struct pd_conn *conn, struct tcp_sock *own, __u32 write_seq)
+static __noinline int tcp_is_drained(struct pd_conn *conn, __u32 write_seq)
 {
 	struct tcp_sock *peer;
 
-	if (!conn || !own)
+	if (!conn)
 		return 0;
 	peer = (void *)conn->peer_sock;
 	if (BPF_CORE_READ(peer, copied_seq) != write_seq)
@@ -87,8 +75,7 @@ static __noinline int tcp_is_drained(struct pd_conn *conn, struct tcp_sock *own,
 	bpf_ktime_get_ns();
 	if (BPF_CORE_READ(peer, inet_conn.icsk_inet.sk.sk_rcvlowat) > 1)
 		return 0;
-	if (!no_reader_inside(peer, own) || !no_reader_inside(peer, own) ||
-	    !no_reader_inside(peer, own))
+	if (!no_reader_inside(peer) || !no_reader_inside(peer) || !no_reader_inside(peer))
 		return 0;
 	if (BPF_CORE_READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
 		return 0;
@@ -165,7 +152,7 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 	if (tp->inet_conn.icsk_ulp_ops)
 		return 0;
 	if (write_seq != conn->settled_seq) {
-		if (!tcp_is_drained(conn, tp, write_seq))
+		if (!tcp_is_drained(conn, write_seq))
 			return 0;
 		conn->settled_seq = write_seq;
 		conn->credit = 0;

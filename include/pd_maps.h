@@ -243,7 +243,7 @@ struct pd_conn_record {
 	__u32 unread; /* redirected bytes not read yet; before 6.18 of 1024 messages at most */
 	__u32 queue_empty; /* the queue of redirected messages is empty: exact */
 	__u32 psock_refs; /* references on the psock; 1 is the map's own */
-	__u32 sleepers; /* tasks asleep inside send() or recv() on this socket */
+	__u32 sleepers; /* tasks asleep in send() or recv(), each with one of these references */
 	__u32 locked; /* a task owns the socket's lock */
 	__u32 released; /* enrolled under an epoch that has ended */
 };

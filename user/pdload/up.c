@@ -139,21 +139,53 @@ static int mount_bpffs(void)
 	return 0;
 }
 
-/* Address of a kernel function, 0 if the kernel does not tell. */
-static __u64 kernel_symbol(const char *wanted)
+/* The addresses of a kernel function, 0 if the kernel does not tell: it ends where
+ * the next symbol begins.
+ */
+static void kernel_function(const char *wanted, __u64 *start, __u64 *end)
 {
 	FILE *file = fopen("/proc/kallsyms", "re");
-	unsigned long long addr, found = 0;
+	unsigned long long addr;
 	char name[256];
 
+	*start = 0;
+	*end = 0;
 	if (!file)
-		return 0;
-	while (!found && fscanf(file, "%llx %*c %255s%*[^\n]", &addr, name) == 2) {
-		if (!strcmp(name, wanted))
-			found = addr;
+		return;
+	/* The kernel's own symbols come first, sorted by address. */
+	while (!*end && fscanf(file, "%llx %*c %255s%*[^\n]", &addr, name) == 2) {
+		if (*start && addr > *start)
+			*end = addr;
+		else if (!strcmp(name, wanted))
+			*start = addr;
 	}
 	fclose(file);
-	return found;
+}
+
+/* With link-time optimisation a function may be inlined across files. */
+static bool is_linked_with_lto(void)
+{
+	const char *file;
+	char value[128];
+	char *text = pd_config__read(&file);
+	bool lto = text && pd_config__value(text, "CONFIG_LTO", value) && !strcmp(value, "y");
+
+	free(text);
+	return lto;
+}
+
+/* What the verdict needs to know where a task sleeps. */
+static void find_functions(struct pipedevice *skel)
+{
+	__u64 start, end;
+
+	kernel_function("woken_wake_function", &start, &end);
+	skel->rodata->woken_wake_function = start;
+	if (is_linked_with_lto())
+		return;
+	kernel_function("sk_wait_data", &start, &end);
+	skel->rodata->sk_wait_data_start = start;
+	skel->rodata->sk_wait_data_end = end;
 }
 
 /* libbpf prints the verifier's whole log: only to those who ask for it. */
@@ -176,7 +208,7 @@ static struct pipedevice *load(const struct options *options)
 		return NULL;
 	}
 	skel->rodata->bound_bytes = options->bound;
-	skel->rodata->woken_wake_function = kernel_symbol("woken_wake_function");
+	find_functions(skel);
 	bpf_map__set_max_entries(skel->maps.pd_handshakes, options->handshakes);
 	bpf_map__set_max_entries(skel->maps.pd_socks, 2 * options->connections);
 	bpf_map__set_max_entries(skel->maps.pd_ends, 2 * options->connections);
