@@ -2,6 +2,8 @@
 # make demo     two containers, plain and accelerated, one table
 # make check    every test; `make check-TOPIC` runs one (TOPIC: lint, unit, net, ...)
 # make bench    native figures and a picture in build/bench/
+# make vm-6.1   the quick tests on Debian's Linux 6.1, emulated; vm-6.12 likewise. NET_TESTS="order
+#               pairing" adds slow ones; `make vm-shell KERNEL=6.12` gives a prompt
 # make fuzz     the policy parser for FUZZ_SECONDS
 # make install  pdload, its man page and completion under PREFIX
 # SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer in build/san.
@@ -38,9 +40,11 @@ NET_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/net/*.c))
 BENCH_PROGS := $(BUILD)/tools/bench/netbench $(BUILD)/tools/bench/pinned
 NETBENCH_OBJ := $(patsubst %,$(BUILD)/tools/bench/%.o,server client run payload)
 DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
+VM_KERNELS := 6.1 6.12
+KERNEL ?= 6.12
 TOPICS := lint unit cli net programs
 
-.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) demo bench fuzz install clean
+.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell demo bench fuzz install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -65,6 +69,16 @@ $(TOPICS:%=check-%): check-%: deps
 	$(MAKE) --no-print-directory all tests
 	$(MAKE) --no-print-directory all tests SAN=1
 	tools/run-tests $*
+
+$(VM_KERNELS:%=vm-%): vm-%: deps
+	tools/deps.sh vm
+	$(MAKE) --no-print-directory all tests
+	$(MAKE) --no-print-directory all tests SAN=1
+	tools/vm/run.sh $* tools/vm/tests.sh $(NET_TESTS)
+
+vm-shell:
+	tools/deps.sh vm
+	tools/vm/run.sh $(KERNEL)
 
 demo: deps
 	$(MAKE) --no-print-directory all $(DEMO_PROGS)

@@ -57,11 +57,14 @@ static __always_inline int queue_is_empty(struct tcp_sock *tp)
 	return !psock || BPF_CORE_READ(head, next) == head;
 }
 
-/* Tasks asleep inside send() or recv() on a socket. */
-struct sleepers {
-	__u32 in_psock; /* where redirected bytes wake them; each has a reference on the psock */
-	__u32 in_tcp; /* inside tcp_recvmsg() or tcp_splice_read(), blind to redirected bytes */
-};
+/* Tasks asleep inside send() or recv() on a socket, as count_sleepers() returns
+ * them: in_psock are where redirected bytes wake them, each with a reference on
+ * the psock; in_tcp are inside tcp_recvmsg() or tcp_splice_read(), blind to
+ * redirected bytes.
+ */
+#define SLEEPERS(in_psock, in_tcp) ((__u64)(in_psock) << 32 | (in_tcp))
+#define SLEEPERS_IN_PSOCK(sleepers) ((__u32)((sleepers) >> 32))
+#define SLEEPERS_IN_TCP(sleepers) ((__u32)(sleepers))
 
 #define STACK_WORDS 32
 
@@ -89,18 +92,18 @@ static __always_inline int waits_in_tcp(struct wait_queue_entry *entry)
 	return found;
 }
 
-/* Who sleeps on @tp. What is not known - a queue that is longer than is looked
- * at, a kernel that does not tell where its functions are - counts as in_tcp.
+/* Who sleeps on the tcp_sock at address @sock. What is not known - a queue that is
+ * longer than is looked at, a kernel that does not tell where its functions are -
+ * counts as in_tcp. A global function, as walk_queue(): the verifier goes through
+ * its loop once, and not once for each call; 6.1 would not take it otherwise.
  */
-static __noinline __attribute__((unused)) int count_sleepers(struct tcp_sock *tp,
-							     struct sleepers *sleepers)
+__weak __u64 count_sleepers(__u64 sock)
 {
-	struct socket_wq *wq;
+	struct tcp_sock *tp = (void *)sock;
+	__u32 i, in_psock = 0, in_tcp = 0;
 	struct list_head *head, *at;
-	__u32 i;
+	struct socket_wq *wq;
 
-	sleepers->in_psock = 0;
-	sleepers->in_tcp = 0;
 	wq = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_wq);
 	if (!wq)
 		return 0;
@@ -111,36 +114,37 @@ static __noinline __attribute__((unused)) int count_sleepers(struct tcp_sock *tp
 		__u64 func;
 
 		if (!at || at == head)
-			return 0;
+			return SLEEPERS(in_psock, in_tcp);
 		entry = (void *)at - bpf_core_field_offset(struct wait_queue_entry, entry);
 		func = (__u64)BPF_CORE_READ(entry, func);
 		if (!woken_wake_function || !sk_wait_data_start)
-			sleepers->in_tcp++;
+			in_tcp++;
 		else if (func == woken_wake_function && waits_in_tcp(entry))
-			sleepers->in_tcp++;
+			in_tcp++;
 		else if (func == woken_wake_function)
-			sleepers->in_psock++;
+			in_psock++;
 		at = BPF_CORE_READ(at, next);
 	}
-	sleepers->in_tcp++;
-	return 0;
+	return SLEEPERS(in_psock, in_tcp + 1);
 }
 
 #define WALK 1024 /* messages */
-#define WALK_TOO_LONG (~0U)
+#define WALKED(messages, bytes) ((__u64)(messages) << 32 | (bytes))
+#define WALKED_MESSAGES(walked) ((__u32)((walked) >> 32))
+#define WALKED_BYTES(walked) ((__u32)(walked))
+#define WALK_TOO_LONG (~0ULL)
 
-/* Walk the queue of @tp: its bytes, and *messages. WALK_TOO_LONG if there are
- * more than WALK messages, or if the walk fell off the queue: its reader frees
- * messages meanwhile, and a freed one may read as anything. It never misses a
- * message, since only the caller's side adds to the queue, at its end.
+/* Walk the queue of the tcp_sock at address @sock: its messages and their bytes.
+ * WALK_TOO_LONG if there are more than WALK, or if the walk fell off the queue:
+ * its reader frees messages meanwhile, and a freed one may read as anything. It
+ * never misses a message, since only the other end adds to the queue, last.
  */
-static __always_inline __u32 walk_queue(struct tcp_sock *tp, __u32 *messages)
+__weak __u64 walk_queue(__u64 sock)
 {
-	struct sk_psock *psock = (void *)psock_of(tp);
+	struct sk_psock *psock = (void *)psock_of((void *)sock);
 	struct list_head *head, *at;
-	__u32 i, sum = 0;
+	__u32 i, bytes = 0;
 
-	*messages = 0;
 	if (!psock)
 		return 0;
 	head = __builtin_preserve_access_index(&psock->ingress_msg);
@@ -148,17 +152,29 @@ static __always_inline __u32 walk_queue(struct tcp_sock *tp, __u32 *messages)
 	for (i = 0; i < WALK; i++) {
 		struct sk_msg *msg;
 
-		if (at == head) {
-			*messages = i;
-			return sum;
-		}
+		if (at == head)
+			return WALKED(i, bytes);
 		if (!at)
 			return WALK_TOO_LONG;
 		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
-		sum += BPF_CORE_READ(msg, sg.size);
+		bytes += BPF_CORE_READ(msg, sg.size);
 		at = BPF_CORE_READ(at, next);
 	}
 	return WALK_TOO_LONG;
+}
+
+/* TCP's memory, that of all sockets together, is above the first value of
+ * net.ipv4.tcp_mem. Above the second the kernel may refuse to queue redirected
+ * bytes, and send() gives ENOMEM where TCP would make the sender wait.
+ */
+static __always_inline int memory_is_short(struct tcp_sock *tp)
+{
+	struct proto *prot = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_prot);
+	long low = 0;
+
+	if (bpf_probe_read_kernel(&low, sizeof(low), BPF_CORE_READ(prot, sysctl_mem)))
+		return 0;
+	return BPF_CORE_READ(prot, memory_allocated, counter) > low;
 }
 
 #endif /* PD_DIRECTION_BPF_H */

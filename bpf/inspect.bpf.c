@@ -29,7 +29,7 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct tcp_sock *tp = (void *)ctx->sk;
 	struct pd_conn *conn = ctx->value;
 	struct pd_control *ctl = control();
-	struct sleepers before, after;
+	__u64 before, after, sock = 0;
 	struct sk_psock *psock;
 
 	_Static_assert(sizeof(now) == sizeof(struct pd_conn_record) - sizeof(struct pd_conn),
@@ -44,23 +44,25 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now.released = ctl && conn->epoch != ctl->epoch && conn->state != PD_STATE_DECLINED;
 	psock = (void *)psock_of(tp);
 	if (psock && conn->state != PD_STATE_DECLINED) {
+		/* A pointer is no number to the verifier; its copy is. */
+		bpf_probe_read_kernel(&sock, sizeof(sock), &tp);
 		/* Sleepers on both sides of the count: see release in pdload. */
-		count_sleepers(tp, &before);
+		before = count_sleepers(sock);
 		bpf_ktime_get_ns();
 		now.psock_refs = psock_refs(tp);
 		bpf_ktime_get_ns();
-		count_sleepers(tp, &after);
-		now.sleepers = before.in_psock;
-		if (before.in_psock != after.in_psock)
+		after = count_sleepers(sock);
+		now.sleepers = SLEEPERS_IN_PSOCK(before);
+		if (before != after)
 			now.psock_refs = 0;
 		now.in_sockmap = 1;
 		now.queue_empty = queue_is_empty(tp);
 		if (bpf_core_field_exists(psock->msg_tot_len)) {
 			now.unread = BPF_CORE_READ(psock, msg_tot_len);
 		} else {
-			__u32 messages, bytes = walk_queue(tp, &messages);
+			__u64 walked = walk_queue(sock);
 
-			now.unread = bytes == WALK_TOO_LONG ? bound_bytes : bytes;
+			now.unread = walked == WALK_TOO_LONG ? bound_bytes : WALKED_BYTES(walked);
 		}
 	}
 	bpf_seq_write(ctx->meta->seq, conn, sizeof(*conn));

@@ -68,11 +68,17 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct proto {
+	atomic64_t *memory_allocated;
+	long *sysctl_mem;
+};
+
 struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
 	atomic64_t skc_cookie;
+	struct proto *skc_prot;
 };
 
 typedef struct {

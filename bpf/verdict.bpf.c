@@ -31,14 +31,14 @@ char _license[] SEC("license") = "GPL";
  */
 static __noinline int no_reader_inside(struct tcp_sock *peer)
 {
-	struct sleepers asleep;
+	__u64 asleep;
 
 	if (BPF_CORE_READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
 		return 0;
 	bpf_ktime_get_ns();
-	count_sleepers(peer, &asleep);
+	asleep = count_sleepers((__u64)peer);
 	bpf_ktime_get_ns();
-	return !asleep.in_tcp;
+	return !SLEEPERS_IN_TCP(asleep);
 }
 
 /* May this direction come back from TCP? Every byte sent over TCP must have
@@ -89,21 +89,22 @@ static __noinline int tcp_is_drained(struct pd_conn *conn, __u32 write_seq)
 /* What is unread at the peer, as memory: bytes, and the cost of each message. */
 static __noinline __u32 held_by(struct pd_conn *conn)
 {
-	__u32 bytes, messages;
+	__u64 walked;
 
 	if (!conn)
 		return bound_bytes;
-	bytes = walk_queue((void *)conn->peer_sock, &messages);
-	if (bytes == WALK_TOO_LONG)
+	walked = walk_queue(conn->peer_sock);
+	if (walked == WALK_TOO_LONG)
 		return bound_bytes;
-	return bytes + messages * PD_MESSAGE_COST;
+	return WALKED_BYTES(walked) + WALKED_MESSAGES(walked) * PD_MESSAGE_COST;
 }
 
 /* Is there room for @size more unread bytes? Only this sender adds to them, so
  * what was free when the peer was last looked at may be used up without looking
- * again. A single message may pass the bound if nothing else is unread.
+ * again. A single message may pass the bound if nothing else is unread. @tp is
+ * the sender.
  */
-static __always_inline int has_room(struct pd_conn *conn, __u32 size)
+static __always_inline int has_room(struct pd_conn *conn, struct tcp_sock *tp, __u32 size)
 {
 	__u32 cost = size + PD_MESSAGE_COST, held;
 
@@ -112,6 +113,8 @@ static __always_inline int has_room(struct pd_conn *conn, __u32 size)
 		return 1;
 	}
 	conn->credit = 0;
+	if (memory_is_short(tp))
+		return 0;
 	held = held_by(conn);
 	if (held && (held >= bound_bytes || cost > bound_bytes - held))
 		return 0;
@@ -160,7 +163,7 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 		if (conn->tcp_messages)
 			conn->returns++;
 	}
-	if (!has_room(conn, size)) {
+	if (!has_room(conn, tp, size)) {
 		conn->overflows++;
 		note_reason(conn, PD_REASON_OVERFLOW);
 		return 0;

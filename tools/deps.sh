@@ -18,6 +18,8 @@ PACKAGES=(
 	redis-server redis-tools nginx-light wrk curl postgresql postgresql-contrib memcached
 	iperf3 openssl python3 jq strace gnuplot-nox
 )
+# for `tools/deps.sh vm`, as well: emulated machines
+VM_PACKAGES=(qemu-system-x86 busybox-static cpio kmod xz-utils)
 SERVICES=(redis-server nginx postgresql memcached)
 
 POLICY=/usr/sbin/policy-rc.d
@@ -47,6 +49,7 @@ apt() {
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@" >>"$log" 2>&1
 }
 
+[ "${1:-}" != vm ] || PACKAGES+=("${VM_PACKAGES[@]}")
 command -v dpkg-query >/dev/null ||
 	die "this is not Debian: install the equivalents of: ${PACKAGES[*]}"
 

@@ -15,6 +15,7 @@
 #include <bpf/btf.h>
 #include <cjson/cJSON.h>
 
+#include "pipedevice.skel.h"
 #include "policy.h"
 
 static const char example[] = "version: 1\n"
@@ -265,28 +266,17 @@ struct outer {
 	int globs;
 };
 
-static int make_outer(size_t value_size)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, inner, .map_flags = BPF_F_INNER_MAP);
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
-	int template, fd;
-
-	template = bpf_map_create(BPF_MAP_TYPE_ARRAY, "pd_template", 4, value_size, 1, &inner);
-	if (template <0)
-		return template;
-	opts.inner_map_fd = template;
-	fd = bpf_map_create(BPF_MAP_TYPE_HASH_OF_MAPS, "pd_outer", 8, 4, 4, &opts);
-	close(template);
-	return fd;
-}
-
+/* The maps of the programs themselves; they stay when the skeleton goes. */
 static struct outer make_outers(void)
 {
-	struct outer outer = {
-		.rules = make_outer(sizeof(struct pd_rule)),
-		.globs = make_outer(sizeof(struct pd_glob)),
-	};
+	struct outer outer = { .rules = -1, .globs = -1 };
+	struct pipedevice *skel = pipedevice__open_and_load();
 
+	if (skel) {
+		outer.rules = dup(bpf_map__fd(skel->maps.pd_rules));
+		outer.globs = dup(bpf_map__fd(skel->maps.pd_globs));
+		pipedevice__destroy(skel);
+	}
 	if (outer.rules < 0 && errno == EPERM) {
 		print_message("needs CAP_BPF\n");
 		skip();

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # tools/vm/guest.sh DIR: first process on the shared root in the virtual machine.
 # Makes it a machine, runs DIR/command and says in the port "verdict" how it ended.
-set -uo pipefail
+set -euo pipefail
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root LANG=C.UTF-8 TERM=${TERM:-dumb}
@@ -24,7 +24,6 @@ port() {
 }
 
 prepare() {
-	set -e
 	mount -t tmpfs run /run
 	mkdir -p /run/lock /run/netns /dev/shm /dev/pts
 	mount -t tmpfs -o mode=1777 shm /dev/shm
@@ -45,19 +44,22 @@ prepare() {
 	ip link set lo up
 }
 
+# If this process ended, the kernel would panic: the machine is gone in a moment.
 stop() {
-	echo "$1" >"$(port verdict)"
+	trap - EXIT
+	echo "$1" >"$(port verdict)" || true
 	echo o >/proc/sysrq-trigger
-	# The machine goes in a moment; if this process ended, the kernel would panic.
 	sleep 60
 }
 
-(prepare) || stop "failed"
+trap 'stop failed' EXIT
+prepare
+status=0
 if [ -e "$work/shell" ]; then
+	echo "Linux $version: files are written to memory only; exit ends the machine, Ctrl-A x stops it"
 	# A session of its own on the console, so that Ctrl-C gets to what runs there.
-	echo "Linux $version; the host's files are below a layer in memory; exit ends the machine"
-	setsid -c bash "$work/command" </dev/ttyS0 >/dev/ttyS0 2>&1
+	setsid -w -c bash "$work/command" </dev/ttyS0 >/dev/ttyS0 2>&1 || status=$?
 else
-	bash "$work/command" </dev/null >"$(port output)" 2>&1
+	bash "$work/command" </dev/null >"$(port output)" 2>&1 || status=$?
 fi
-stop "exit $?"
+stop "exit $status"

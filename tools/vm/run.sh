@@ -46,28 +46,10 @@ write_command() {
 		[ -z "${!name+set}" ] || echo "export $name=$(printf %q "${!name}")"
 	done
 	if [ $# -eq 0 ]; then
-		echo "stty sane rows ${LINES:-24} cols ${COLUMNS:-80}; exec bash -i"
+		echo "stty $(stty size 2>/dev/null | sed 's/\(.*\) /rows \1 cols /'); exec bash -i"
 	else
 		echo "exec$(printf ' %q' "$@")"
 	fi
-}
-
-# Mitigations cost half of the speed, and AVX is slower than SSE, under emulation.
-boot() {
-	local options=(
-		-accel "tcg,thread=multi,tb-size=1024" -cpu Nehalem -smp 2 -m "${VM_MEMORY:-3G}"
-		-nodefaults -no-user-config -display none -no-reboot
-		-kernel "$kernel/vmlinuz" -initrd "$work/initramfs.gz"
-		-append "console=ttyS0 panic=-1 loglevel=$1 mitigations=off audit=0 apparmor=0
-			pipedevice.guest=$here/guest.sh pipedevice.work=$work"
-		-fsdev "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"
-		-device "virtio-9p-pci,fsdev=host,mount_tag=host"
-		-device virtio-serial-pci
-		-chardev "file,id=verdict,path=$work/verdict"
-		-device "virtserialport,chardev=verdict,name=verdict"
-	)
-	shift
-	exec qemu-system-x86_64 "${options[@]}" "$@"
 }
 
 # The kernel's lines on the console.
@@ -79,19 +61,18 @@ kernel_log() {
 run() {
 	local status=0 limit=${VM_SECONDS:-900} verdict trouble
 
+	: >"$work/console"
 	mkfifo "$work/output"
 	cat "$work/output" &
 	relay=$!
-	export -f boot
-	export here work kernel
-	timeout -k 5 "$limit" bash -c 'boot "$@"' boot 7 -serial "file:$work/console" \
-		-chardev "file,id=output,path=$work/output" \
+	timeout -k 5 "$limit" qemu-system-x86_64 "${machine[@]}" -append "loglevel=7 $append" \
+		-serial "file:$work/console" -chardev "file,id=output,path=$work/output" \
 		-device virtserialport,chardev=output,name=output &
 	qemu=$!
 	wait "$qemu" || status=$?
 	qemu=
 	# It ends when the machine has closed the other end, if it was ever opened.
-	[ -s "$work/console" ] || kill "$relay"
+	[ -s "$work/console" ] || kill "$relay" 2>/dev/null || true
 	wait "$relay" || true
 	relay=
 
@@ -107,6 +88,8 @@ run() {
 		return 124
 	elif [ -n "$trouble" ]; then
 		echo "FAILED: the kernel log shows: $(head -n 1 <<<"$trouble")"
+	elif [ "$verdict" = failed ]; then
+		echo "FAILED: tools/vm/guest.sh could not make the machine ready"
 	else
 		echo "FAILED: the machine ended without a verdict (QEMU's exit status $status)"
 	fi
@@ -128,9 +111,23 @@ trap 'exit 143' TERM
 echo "$kernel" >"$work/kernel"
 : >"$work/verdict"
 write_command "$@" >"$work/command"
-if [ $# -eq 0 ]; then
+
+machine=(
+	# AVX is slower than SSE under emulation, and mitigations cost half of the speed.
+	-accel "tcg,thread=multi,tb-size=1024" -cpu Nehalem -smp 2 -m "${VM_MEMORY:-3G}"
+	-nodefaults -no-user-config -display none -no-reboot
+	-kernel "$kernel/vmlinuz" -initrd "$work/initramfs.gz"
+	-fsdev "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"
+	-device "virtio-9p-pci,fsdev=host,mount_tag=host" -device virtio-serial-pci
+	-chardev "file,id=verdict,path=$work/verdict"
+	-device "virtserialport,chardev=verdict,name=verdict"
+)
+append="console=ttyS0 panic=-1 mitigations=off audit=0 apparmor=0"
+append+=" pipedevice.guest=$here/guest.sh pipedevice.work=$work"
+if [ $# -gt 0 ]; then
+	run
+else
 	: >"$work/shell"
-	(boot 4 -serial stdio)
-	exit
+	qemu-system-x86_64 "${machine[@]}" -append "loglevel=4 $append" \
+		-serial mon:stdio
 fi
-run
