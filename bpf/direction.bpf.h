@@ -163,18 +163,4 @@ __weak __u64 walk_queue(__u64 sock)
 	return WALK_TOO_LONG;
 }
 
-/* TCP's memory, that of all sockets together, is above the first value of
- * net.ipv4.tcp_mem. Above the second the kernel may refuse to queue redirected
- * bytes, and send() gives ENOMEM where TCP would make the sender wait.
- */
-static __always_inline int memory_is_short(struct tcp_sock *tp)
-{
-	struct proto *prot = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_prot);
-	long low = 0;
-
-	if (bpf_probe_read_kernel(&low, sizeof(low), BPF_CORE_READ(prot, sysctl_mem)))
-		return 0;
-	return BPF_CORE_READ(prot, memory_allocated, counter) > low;
-}
-
 #endif /* PD_DIRECTION_BPF_H */

@@ -86,6 +86,20 @@ static __noinline int tcp_is_drained(struct pd_conn *conn, __u32 write_seq)
 	       conn->peer_cookie;
 }
 
+/* TCP's memory, that of all sockets together, is above the first value of
+ * net.ipv4.tcp_mem. Above the second the kernel may refuse to queue redirected
+ * bytes, and send() gives ENOMEM where TCP would make the sender wait.
+ */
+static __always_inline int memory_is_short(struct tcp_sock *tp)
+{
+	struct proto *prot = tp->inet_conn.icsk_inet.sk.__sk_common.skc_prot;
+	long low = 0;
+
+	if (bpf_probe_read_kernel(&low, sizeof(low), prot->sysctl_mem))
+		return 0;
+	return prot->memory_allocated->counter > low;
+}
+
 /* What is unread at the peer, as memory: bytes, and the cost of each message. */
 static __noinline __u32 held_by(struct pd_conn *conn)
 {
@@ -101,10 +115,9 @@ static __noinline __u32 held_by(struct pd_conn *conn)
 
 /* Is there room for @size more unread bytes? Only this sender adds to them, so
  * what was free when the peer was last looked at may be used up without looking
- * again. A single message may pass the bound if nothing else is unread. @tp is
- * the sender.
+ * again. A single message may pass the bound if nothing else is unread.
  */
-static __always_inline int has_room(struct pd_conn *conn, struct tcp_sock *tp, __u32 size)
+static __always_inline int has_room(struct pd_conn *conn, __u32 size)
 {
 	__u32 cost = size + PD_MESSAGE_COST, held;
 
@@ -113,8 +126,6 @@ static __always_inline int has_room(struct pd_conn *conn, struct tcp_sock *tp, _
 		return 1;
 	}
 	conn->credit = 0;
-	if (memory_is_short(tp))
-		return 0;
 	held = held_by(conn);
 	if (held && (held >= bound_bytes || cost > bound_bytes - held))
 		return 0;
@@ -163,7 +174,7 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 		if (conn->tcp_messages)
 			conn->returns++;
 	}
-	if (!has_room(conn, tp, size)) {
+	if (memory_is_short(tp) || !has_room(conn, size)) {
 		conn->overflows++;
 		note_reason(conn, PD_REASON_OVERFLOW);
 		return 0;

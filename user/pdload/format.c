@@ -40,10 +40,8 @@ bool pd_reason__of_direction(__u32 reason)
 const char *pd_name__state(__u32 state)
 {
 	static const char *const names[] = {
-		[PD_STATE_CANDIDATE] = "candidate",
-		[PD_STATE_PAIRED] = "paired",
-		[PD_STATE_DECLINED] = "declined",
-		[PD_STATE_RELEASED] = "released",
+		[PD_STATE_CANDIDATE] = "candidate", [PD_STATE_PAIRED] = "paired",
+		[PD_STATE_DECLINED] = "declined",   [PD_STATE_RELEASED] = "released",
 		[PD_STATE_CLOSED] = "closed",
 	};
 
