@@ -131,6 +131,9 @@ __weak int match_glob(__u64 generation, __u64 node, __u32 index)
 		node = parent;
 	}
 
+	/* Deeper than is looked at: a path without its beginning is no path. */
+	if (kernfs_parent(node))
+		return 0;
 	/* The path of the root itself is "/". */
 	if (!nodes[PD_CGROUP_DEPTH - 1]) {
 		take_byte(&state, glob->step['/'], glob->loop_slash);

@@ -20,7 +20,7 @@
 #define PD_GLOB_WORDS 4 /* 64-bit words of automaton state */
 #define PD_GLOB_TOKENS (64 * PD_GLOB_WORDS - 1)
 #define PD_GLOB_TEXT 256 /* pattern text, NUL included */
-#define PD_CGROUP_PATH 256 /* cgroup path a pattern is matched on, NUL included */
+#define PD_CGROUP_PATH 256 /* a cgroup path as text, NUL included */
 #define PD_CGROUP_DEPTH 12 /* levels of that path below the root; deeper ones match nothing */
 #define PD_CGROUP_NAME 96 /* one component of it that is looked at, NUL included */
 
@@ -72,7 +72,7 @@ enum pd_reason {
 	PD_REASON_DEFAULT = 2, /* no rule matched and the default is bypass */
 	PD_REASON_OFF_HOST = 3, /* the other end is not here, or was not paired */
 	PD_REASON_BUSY = 4, /* another agent's sockmap owns the socket */
-	PD_REASON_ULP = 5, /* a ULP (kTLS) is set on one of the sockets */
+	PD_REASON_ULP = 5, /* a ULP (kTLS) is set; or was refused on an enrolled socket */
 	PD_REASON_MPTCP = 6, /* an MPTCP subflow */
 	PD_REASON_FASTOPEN = 7, /* data in the SYN */
 	PD_REASON_MAP_FULL = 8, /* --max-connections reached */
@@ -82,7 +82,7 @@ enum pd_reason {
 		11, /* put back on TCP by flush or down; counted at each end's next message */
 	/* direction */
 	PD_REASON_RACED = 12, /* its first byte went out before the peer was enrolled */
-	PD_REASON_OVERFLOW = 13, /* the reader has the bound unread */
+	PD_REASON_OVERFLOW = 13, /* the reader has the bound unread, or TCP's memory is short */
 	PD_REASON_MAX,
 };
 
@@ -240,7 +240,7 @@ struct pd_conn_record {
 	__u64 netns_cookie; /* inode number of the network namespace */
 	__u32 tcp_state; /* TCP_ESTABLISHED, ... */
 	__u32 in_sockmap; /* the socket has a psock now */
-	__u32 unread; /* redirected bytes not read yet; before 6.18 of 1024 messages at most */
+	__u32 unread; /* redirected bytes not read yet; before 6.18 the bound if > 1024 messages */
 	__u32 queue_empty; /* the queue of redirected messages is empty: exact */
 	__u32 psock_refs; /* references on the psock; 1 is the map's own */
 	__u32 sleepers; /* tasks asleep in send() or recv(), each with one of these references */

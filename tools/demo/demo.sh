@@ -70,7 +70,7 @@ cleanup() {
 		echo "demo: left behind: $left" >&2
 		status=1
 	elif [ -n "$NAMESPACES_TAG" ]; then
-		say "Left behind: nothing (no container, process, namespace, bridge, cgroup, pin, mount, file)."
+		say "Left behind: nothing (no container, process, namespace, bridge, cgroup, pin or mount)."
 	fi
 	exit "$status"
 }

@@ -37,7 +37,8 @@ static const char *explain(__u32 reason)
 		[PD_REASON_DEFAULT] = "no rule matched and the default is bypass",
 		[PD_REASON_OFF_HOST] = "the other end is not on this host, or could not be paired",
 		[PD_REASON_BUSY] = "another agent's sockmap owns the socket",
-		[PD_REASON_ULP] = "kernel TLS or another ULP is set on a socket",
+		[PD_REASON_ULP] =
+			"kernel TLS or another ULP is set on a socket, or was refused on an enrolled one",
 		[PD_REASON_MPTCP] = "an MPTCP subflow",
 		[PD_REASON_FASTOPEN] = "data in the SYN",
 		[PD_REASON_MAP_FULL] = "--max-connections was reached",
@@ -46,7 +47,8 @@ static const char *explain(__u32 reason)
 		[PD_REASON_RELEASED] = "put back on TCP by flush or down",
 		[PD_REASON_RACED] =
 			"direction: its first byte went out before the peer was enrolled",
-		[PD_REASON_OVERFLOW] = "direction: the reader had the bound unread",
+		[PD_REASON_OVERFLOW] =
+			"direction: the reader had the bound unread, or TCP's memory was short",
 	};
 
 	return reason < PD_REASON_MAX && texts[reason] ? texts[reason] : "";

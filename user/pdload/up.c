@@ -49,7 +49,8 @@ struct options {
 enum { OPT_ALL = 0x5a01, OPT_POLICY, OPT_ENGINE, OPT_CGROUP, OPT_BOUND, OPT_CONNS, OPT_NOTES };
 
 static const struct argp_option argp_options[] = {
-	{ "all", OPT_ALL, NULL, 0, "Accelerate every connection that no rule bypasses", 0 },
+	{ "all", OPT_ALL, NULL, 0, "Accelerate every connection whose two ends are on this host",
+	  0 },
 	{ "policy", OPT_POLICY, "FILE", 0, "Rules, see pdload(8)", 0 },
 	{ "engine", OPT_ENGINE, "auto|sockmap", 0, "What moves the payload (auto)", 0 },
 	{ "cgroup", OPT_CGROUP, "PATH", 0,
