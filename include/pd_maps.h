@@ -22,7 +22,7 @@
 #define PD_GLOB_TEXT 256 /* pattern text, NUL included */
 #define PD_CGROUP_PATH 256 /* a cgroup path as text, NUL included */
 #define PD_CGROUP_DEPTH 12 /* levels of that path below the root; deeper ones match nothing */
-#define PD_CGROUP_NAME 96 /* one component of it that is looked at, NUL included */
+#define PD_CGROUP_NAME 88 /* one component of it that is looked at, NUL included */
 
 #define PD_DEFAULT_BOUND (4U << 20) /* unread redirected bytes of one direction */
 #define PD_MESSAGE_COST \
