@@ -298,6 +298,19 @@ show_end() {
 	tell "$1" KILL 2>/dev/null || true
 }
 
+# What is rare and tells why a connection broke, of each namespace.
+show_counters() {
+	local ns
+
+	for ns; do
+		echo "counters of $ns:"
+		in_ns "$ns" nstat -asz | awk '$2 > 0 &&
+			/Rst|Reset|Abort|Drop|Overflow|Prune|Fail|Cookie|Retrans|Timeout|Challenge|PAWS|TW|Orphan/ {
+				printf "%s %s, ", $1, $2 }'
+		echo
+	done
+}
+
 done_of() {
 	jq -r "select(.event == \"done\").$2" "$WORK/$1.out"
 }
@@ -318,6 +331,7 @@ exchange() {
 	connect client "$ns" "$group" "${connect/PORT/${PORT[server]}}" "$@"
 	if ! ended client; then
 		show_end server
+		show_counters "$ns" "$server_ns"
 		return 1
 	fi
 	tell server TERM

@@ -60,24 +60,37 @@ static uint16_t own_port(int fd)
 	return ntohs(addr.sin6_port);
 }
 
+/* Both ends print it: which of them failed first? */
+static void wall_clock(char *text, size_t size)
+{
+	struct timespec ts;
+	struct tm tm;
+	size_t len;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	len = strftime(text, size, "%T", gmtime_r(&ts.tv_sec, &tm));
+	snprintf(text + len, size - len, ".%06ld", ts.tv_nsec / 1000);
+}
+
 void conn_print(const struct conn *conn, const char *why)
 {
 	struct tcp_info info = {};
 	socklen_t len = sizeof(info);
-	char local[80], remote[80];
+	char now[32], local[80], remote[80];
 	int unread = -1, unsent = -1;
 
+	wall_clock(now, sizeof(now));
 	address_text(conn->fd, false, local, sizeof(local));
 	address_text(conn->fd, true, remote, sizeof(remote));
 	ioctl(conn->fd, SIOCINQ, &unread);
 	ioctl(conn->fd, SIOCOUTQ, &unsent);
 	getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
 	fprintf(stderr,
-		"%s: tenant %u connection %lu %s %s -> %s (%s): sent %lu (decided %d, done %d, gone %d), "
+		"%s %s: tenant %u connection %lu %s %s -> %s (%s): sent %lu (decided %d, done %d, gone %d), "
 		"received %lu (prefix %zu, mark %u, eof %d), idle %.1f s, SIOCINQ %d, SIOCOUTQ %d, "
 		"tcp state %u, unacked %u, snd_wnd %u, rcv_space %u, notsent %u, bytes_acked %llu, "
 		"bytes_received %llu, retransmits %u\n",
-		why, opt.tenant, (unsigned long)conn->id, opt.server ? "server" : "client", local,
+		now, why, opt.tenant, (unsigned long)conn->id, opt.server ? "server" : "client", local,
 		remote, conn->scenario ? conn->scenario->name : "no plan yet",
 		(unsigned long)conn->tx_pos, conn->tx_decided, conn->tx_done, conn->tx_gone,
 		(unsigned long)conn->rx_pos, conn->rx_prefix, conn->rx_mark, conn->rx_eof,
