@@ -24,10 +24,15 @@ traffic() {
 SHORT=(--mix "duplex,upload,download,rr,wclose,sclose,halfclose" --size 1-600 --rounds 3
 	--connections 64)
 
-# All that the client sends waits in this queue, its last packet of the handshake, too: it is
-# ESTABLISHED and writes while the server still waits. How long differs for each connection.
+# What every second connection of the client sends waits in a slow queue, its last packet of the
+# handshake, too: it is ESTABLISHED and writes while the server still waits. What is not classified
+# (the other client ports) is not delayed.
 delay_client() {
-	in_ns client tc qdisc add dev eth0 root tbf rate 30mbit burst 2000 limit 10m
+	local tc=(in_ns client tc)
+
+	"${tc[@]}" qdisc add dev eth0 root handle 1: htb
+	"${tc[@]}" class add dev eth0 parent 1: classid 1:1 htb rate 10mbit burst 2000 cburst 2000
+	"${tc[@]}" filter add dev eth0 parent 1: protocol ip u32 match ip sport 2 2 flowid 1:1
 }
 
 undelay_client() {
