@@ -4,6 +4,7 @@
 # make bench    native figures and a picture in build/bench/
 # make vm-6.1   the quick tests on Debian's Linux 6.1, emulated; vm-6.12 likewise. NET_TESTS="order
 #               pairing" adds slow ones; `make vm-shell KERNEL=6.12` gives a prompt
+# make check-debug  the same as vm-debug: on a kernel with KASAN, lockdep and more, which is built first
 # make fuzz     the policy parser for FUZZ_SECONDS
 # make install  pdload, its man page and completion under PREFIX
 # SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer in build/san.
@@ -20,7 +21,7 @@ comma := ,
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-PKGS := libbpf libcjson yaml-0.1 numa
+PKGS := libbpf libcjson libkmod yaml-0.1 numa
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -D_GNU_SOURCE -DPD_VERSION='"$(VERSION)"' \
 	-Iinclude -I$(BUILD)/bpf -iquote user/pdload -MMD -MP
 LIBS = $(shell pkg-config --libs $(PKGS)) -lelf -lz -lpthread
@@ -37,15 +38,16 @@ PDLOAD_OBJ := $(PDLOAD_SRC:%.c=$(BUILD)/%.o)
 PDLOAD_LIB := $(BUILD)/libpdload.a
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 NET_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/net/*.c))
+SOCKETS := $(BUILD)/tests/sockets/sockets
+SOCKETS_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sockets/*.c))
 BENCH_PROGS := $(BUILD)/tools/bench/netbench $(BUILD)/tools/bench/pinned
 NETBENCH_OBJ := $(patsubst %,$(BUILD)/tools/bench/%.o,server client run payload)
 DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
-VM_KERNELS := 6.1 6.12
+VM_KERNELS := 6.1 6.12 debug
 KERNEL ?= 6.12
 TOPICS := lint unit cli net programs
 
-.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell demo bench fuzz install clean
-.SECONDARY:
+.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug demo bench fuzz install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -54,7 +56,7 @@ pdload: $(BUILD)/pdload
 
 bpf: $(SKELS)
 
-tests: pdload $(UNIT_TESTS) $(NET_PROGS) $(DEMO_PROGS)
+tests: pdload $(UNIT_TESTS) $(NET_PROGS) $(SOCKETS) $(DEMO_PROGS)
 
 deps:
 	tools/deps.sh
@@ -74,10 +76,14 @@ $(VM_KERNELS:%=vm-%): vm-%: deps
 	tools/deps.sh vm
 	$(MAKE) --no-print-directory all tests
 	$(MAKE) --no-print-directory all tests SAN=1
+	$(if $(wildcard kmod/Kbuild),tools/vm/module.sh $*)
 	tools/vm/run.sh $* tools/vm/tests.sh $(NET_TESTS)
+
+check-debug: vm-debug
 
 vm-shell:
 	tools/deps.sh vm
+	$(if $(wildcard kmod/Kbuild),tools/vm/module.sh $(KERNEL))
 	tools/vm/run.sh $(KERNEL)
 
 demo: deps
@@ -113,6 +119,8 @@ $(BUILD)/bpf/pipedevice.skel.h: $(BUILD)/bpf/pipedevice.o
 $(BPF_ALONE:%=$(BUILD)/bpf/%.skel.h): $(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $* > $@
 
+# Which objects include a skeleton is known once they have been compiled (-MMD):
+# then it is their prerequisite like any other header.
 $(BUILD)/%.o: %.c | $(SKELS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
@@ -124,13 +132,22 @@ $(PDLOAD_LIB): $(filter-out %/main.o,$(PDLOAD_OBJ))
 $(BUILD)/pdload: $(BUILD)/user/pdload/main.o $(PDLOAD_LIB)
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(PDLOAD_LIB)
+# Rules for programs name their objects, as make takes what only a pattern asks
+# for as intermediate: to be removed, or not missed.
+$(UNIT_TESTS): %: %.o $(PDLOAD_LIB)
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
 $(BUILD)/tests/net/traffic: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/net/streams/*.c))
 
-$(BUILD)/tests/net/%: $(BUILD)/tests/net/%.o
+$(NET_PROGS): %: %.o
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lpthread
+
+$(BUILD)/tests/sockets/%.o: tests/sockets/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(SOCKETS): $(SOCKETS_OBJ)
+	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lcmocka -luring -lpthread
 
 $(BUILD)/tools/bench/%.o: tools/bench/%.c
 	@mkdir -p $(@D)
@@ -138,11 +155,11 @@ $(BUILD)/tools/bench/%.o: tools/bench/%.c
 
 $(BUILD)/tools/bench/netbench: $(NETBENCH_OBJ)
 
-$(BUILD)/tools/bench/%: $(BUILD)/tools/bench/%.o
+$(BENCH_PROGS): %: %.o
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lpthread -lnuma -lm
 
 # Runs in containers, whatever their C library.
-$(BUILD)/tools/demo/%: $(BUILD)/tools/demo/%.o
+$(DEMO_PROGS): %: %.o
 	$(CC) $(CFLAGS) $(SANFLAGS) $(if $(SAN),,-static) -o $@ $^
 
 tests: $(if $(SAN),,$(BUILD)/tests/fuzz/policy)

@@ -65,4 +65,23 @@ static __always_inline int is_mptcp_subflow(struct tcp_sock *tp)
 	return BPF_CORE_READ(tp, is_mptcp);
 }
 
+#define SOL_TCP 6
+#define TCP_CONGESTION 13
+#define TCP_CA_NAME_MAX 16
+
+/* Attach the module to the socket of @skops, which is in pd_socks. Any kernel lets a
+ * program set a congestion control: that of the module attaches when it is set, and
+ * the socket's own is set again. 0, or -1 if it is not attached.
+ */
+static __always_inline int attach_module(struct bpf_sock_ops *skops, struct tcp_sock *tp)
+{
+	char own[TCP_CA_NAME_MAX] = {}, ours[TCP_CA_NAME_MAX] = "pipedevice";
+
+	if (bpf_getsockopt(skops, SOL_TCP, TCP_CONGESTION, own, sizeof(own)))
+		return -1;
+	bpf_setsockopt(skops, SOL_TCP, TCP_CONGESTION, ours, sizeof(ours));
+	bpf_setsockopt(skops, SOL_TCP, TCP_CONGESTION, own, sizeof(own));
+	return BPF_CORE_READ(tp, inet_conn.icsk_ulp_ops) ? 0 : -1;
+}
+
 #endif /* PD_COMPAT_BPF_H */

@@ -183,6 +183,22 @@ static __noinline int active_begin(struct bpf_sock_ops *skops)
 	return 1;
 }
 
+/* Have the engine take the socket, which is in pd_socks; take it out again if the
+ * engine does not. Sets what conn->engine is.
+ */
+static __always_inline int engage(struct bpf_sock_ops *skops, struct pd_conn *conn,
+				  struct tcp_sock *tp, const struct pd_control *ctl)
+{
+	struct pd_key key = conn->key;
+
+	conn->engine = ctl->engine;
+	if (conn->engine != PD_ENGINE_CPU || !attach_module(skops, tp))
+		return 0;
+	conn->engine = PD_ENGINE_TCP;
+	bpf_map_delete_elem(&pd_socks, &key);
+	return -1;
+}
+
 static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 {
 	struct pd_key key = active_key(skops, PD_ROLE_ACTIVE);
@@ -219,6 +235,8 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 	conn->generation = JUDGED_GENERATION(judged);
 	conn->rule = JUDGED_RULE(judged);
 	err = bpf_sock_hash_update(skops, &pd_socks, &key, BPF_NOEXIST);
+	if (!err)
+		err = engage(skops, conn, tp, ctl);
 	if (err) {
 		note.reason = reason_of(err);
 		conn->state = PD_STATE_DECLINED;
@@ -337,10 +355,14 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	}
 
 	err = bpf_sock_hash_update(skops, &pd_socks, &key, BPF_NOEXIST);
+	if (!err)
+		err = engage(skops, conn, tp, ctl);
 	if (err) {
 		decline(conn, note, reason_of(err), rule);
 		return 0;
 	}
+	own.engine = conn->engine;
+	peer.engine = conn->engine;
 	/* The passive end's entry is the last: it tells the active end that
 	 * all is in place.
 	 */
@@ -354,7 +376,6 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 		return 0;
 	}
 	conn->state = PD_STATE_PAIRED;
-	conn->engine = PD_ENGINE_SOCKMAP;
 	add_callbacks(skops, BPF_SOCK_OPS_STATE_CB_FLAG);
 	__sync_fetch_and_add(&all->accelerated, 1);
 	stats = rule_stats(rule);

@@ -22,10 +22,17 @@ static __always_inline void pair(struct pd_conn *conn, const struct pd_end *end)
 	conn->peer_sock = end->sock;
 	conn->peer_cookie = end->cookie;
 	conn->peer_cgroup_id = end->cgroup_id;
-	conn->engine = PD_ENGINE_SOCKMAP;
 	conn->state = PD_STATE_PAIRED;
-	/* Not write_seq, which a FIN moves, too. */
-	if (conn->tcp_messages)
+	/* Both ends are moved by one engine: it was changed between the two. */
+	if (conn->engine != end->engine) {
+		conn->state = PD_STATE_RELEASED;
+		note_reason(conn, PD_REASON_RELEASED);
+		return;
+	}
+	/* Not write_seq, which a FIN moves, too. The module keeps the order whatever
+	 * went over TCP before.
+	 */
+	if (conn->tcp_messages && conn->engine == PD_ENGINE_SOCKMAP)
 		note_reason(conn, PD_REASON_RACED);
 }
 

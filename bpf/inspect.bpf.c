@@ -25,6 +25,8 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 		__u32 sleepers;
 		__u32 locked;
 		__u32 released;
+		__u32 attached;
+		__u32 pad;
 	} now = {};
 	struct tcp_sock *tp = (void *)ctx->sk;
 	struct pd_conn *conn = ctx->value;
@@ -42,6 +44,8 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now.queue_empty = 1;
 	now.locked = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.sk_lock.owned) != 0;
 	now.released = ctl && conn->epoch != ctl->epoch && conn->state != PD_STATE_DECLINED;
+	now.attached = conn->engine > PD_ENGINE_SOCKMAP &&
+		       BPF_CORE_READ(tp, inet_conn.icsk_ulp_ops);
 	psock = (void *)psock_of(tp);
 	if (psock && conn->state != PD_STATE_DECLINED) {
 		/* A pointer is no number to the verifier; its copy is. */

@@ -160,6 +160,9 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 	/* TCP answers EPIPE. */
 	if (tp->inet_conn.icsk_inet.sk.sk_shutdown & SEND_SHUTDOWN)
 		return 0;
+	/* The module keeps order and bounds itself. */
+	if (conn->engine != PD_ENGINE_SOCKMAP)
+		return 1;
 	/* kTLS: what is sent here is plaintext that TCP has to encrypt. The
 	 * guard program keeps it from sockets that are enrolled.
 	 */

@@ -77,7 +77,7 @@ enum pd_reason {
 	PD_REASON_FASTOPEN = 7, /* data in the SYN */
 	PD_REASON_MAP_FULL = 8, /* --max-connections reached */
 	PD_REASON_NO_MEMORY = 9, /* the kernel could not allocate its state */
-	PD_REASON_REFUSED = 10, /* the kernel would not take the socket */
+	PD_REASON_REFUSED = 10, /* the kernel, or the module, would not take the socket */
 	PD_REASON_RELEASED =
 		11, /* put back on TCP by flush or down; counted at each end's next message */
 	/* direction */
@@ -156,7 +156,7 @@ struct pd_control {
 	__u32 epoch; /* connections enrolled under an older one are released */
 	__u32 enrolling; /* 0: no new connection is enrolled (draining) */
 	__u32 watching; /* someone reads pd_events */
-	__u32 pad;
+	__u32 engine; /* enum pd_engine: of connections that are enrolled from now on */
 };
 
 /* ---- connections -------------------------------------------------------- */
@@ -183,6 +183,8 @@ struct pd_end {
 	__u64 sock; /* address of its struct tcp_sock; verify with cookie */
 	__u64 cookie;
 	__u64 cgroup_id;
+	__u32 engine; /* enum pd_engine */
+	__u32 pad;
 };
 
 enum pd_state {
@@ -212,7 +214,7 @@ struct pd_conn {
 	__u64 generation; /* of the rule set that decided */
 	__u32 rule; /* index in it */
 	__u32 epoch;
-	__u32 engine; /* enum pd_engine */
+	__u32 engine; /* enum pd_engine: what this end was enrolled for */
 	__u32 reason; /* enum pd_reason: the last one, of connection or direction */
 	__u32 path; /* enum pd_path: of the last message */
 	__u32 first_seq; /* of the first payload byte this end sends */
@@ -246,6 +248,8 @@ struct pd_conn_record {
 	__u32 sleepers; /* tasks asleep in send() or recv(), each with one of these references */
 	__u32 locked; /* a task owns the socket's lock */
 	__u32 released; /* enrolled under an epoch that has ended */
+	__u32 attached; /* the module is attached to the socket now */
+	__u32 pad;
 };
 
 /* ---- statistics --------------------------------------------------------- */

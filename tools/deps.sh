@@ -8,7 +8,7 @@ set -euo pipefail
 PACKAGES=(
 	# building
 	make perl gcc libc6-dev clang llvm libclang-rt-14-dev bpftool pkg-config
-	libbpf-dev libelf-dev zlib1g-dev libnuma-dev libyaml-dev libcjson-dev libcmocka-dev
+	libbpf-dev libelf-dev zlib1g-dev libnuma-dev libyaml-dev libcjson-dev libkmod-dev libcmocka-dev liburing-dev
 	# checking the source
 	shellcheck cppcheck clang-format clang-tidy man-db
 	# network namespaces and containers
@@ -19,7 +19,16 @@ PACKAGES=(
 	iperf3 openssl python3 jq strace gnuplot-nox
 )
 # for `tools/deps.sh vm`, as well: emulated machines
-VM_PACKAGES=(qemu-system-x86 busybox-static cpio kmod xz-utils)
+VM_PACKAGES=(
+	qemu-system-x86 busybox-static cpio kmod xz-utils
+	# modules and a kernel for them
+	gcc-12 dwarves bc flex bison
+)
+# for `tools/deps.sh arm64`, as well: the emulated machine of tools/vm/arm64.sh
+ARM64_PACKAGES=(
+	qemu-system-arm device-tree-compiler gcc-aarch64-linux-gnu gcc-12-aarch64-linux-gnu
+	libc6-dev-arm64-cross
+)
 SERVICES=(redis-server nginx postgresql memcached)
 
 POLICY=/usr/sbin/policy-rc.d
@@ -49,7 +58,10 @@ apt() {
 		-o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@" >>"$log" 2>&1
 }
 
-[ "${1:-}" != vm ] || PACKAGES+=("${VM_PACKAGES[@]}")
+case ${1:-} in
+vm) PACKAGES+=("${VM_PACKAGES[@]}") ;;
+arm64) PACKAGES+=("${VM_PACKAGES[@]}" "${ARM64_PACKAGES[@]}") ;;
+esac
 command -v dpkg-query >/dev/null ||
 	die "this is not Debian: install the equivalents of: ${PACKAGES[*]}"
 

@@ -4,8 +4,23 @@
 
 #include "args.h"
 #include "json.h"
+#include "module.h"
 #include "pin_dir.h"
 #include "release.h"
+
+#define MODULE_SECONDS 2 /* for what is freed after its last use */
+
+/* The module stays while sockets that were not drained use it, or another program. */
+static void unload_module(void)
+{
+	if (!pd_module__is_loaded())
+		return;
+	if (!pd_module__unload(MODULE_SECONDS))
+		return;
+	p_warn("pipedevice.ko stays loaded: %ld sockets still use it; `modprobe -r pipedevice` "
+	       "takes it out when they are closed",
+	       pd_module__sockets());
+}
 
 static void report(bool was_up, size_t released, size_t left)
 {
@@ -57,6 +72,8 @@ int pd_down__main(int argc, char **argv)
 	err = pd_release__run(true, seconds, &released, &left);
 	if (!err)
 		err = pd_pin_dir__withdraw();
+	if (!err && !left)
+		unload_module();
 	if (err < 0) {
 		ret = PD_EXIT_FAILED;
 	} else {

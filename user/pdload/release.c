@@ -16,6 +16,10 @@
  * The second count is read beside the wait queue and not together with it, so
  * it must hold in several looks in a row, with the lock of neither socket
  * taken: a sender that waits for its peer's lock is no sleeper of its own.
+ *
+ * The module keeps the bytes of its sockets apart from the psock, and their order.
+ * So these are taken out at once, and are released when the module has gone from
+ * the socket, which it does when the last redirected byte has been read.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -120,8 +124,15 @@ static int quiet_looks(const struct release *release, const struct pd_conn_recor
 	return looks_before(release, &end->conn.key) + 1;
 }
 
+static bool is_moved_by_module(const struct pd_conn_record *end)
+{
+	return end->conn.engine > PD_ENGINE_SOCKMAP;
+}
+
 static bool is_quiet(const struct pd_conn_record *end, int looks)
 {
+	if (is_moved_by_module(end))
+		return true;
 	return looks >= (end->psock_refs == 1 && !end->sleepers ? LOOKS_ALONE : LOOKS);
 }
 
@@ -158,7 +169,8 @@ static size_t select_ends(const struct release *release, struct pd_conn_record *
 
 		if (ends && !compare_records(&records[ends - 1], end))
 			continue;
-		if (end->in_sockmap && end->released && in_sockmap(release, &end->conn.key))
+		if (end->released &&
+		    (end->attached || (end->in_sockmap && in_sockmap(release, &end->conn.key))))
 			records[ends++] = *end;
 	}
 	return ends;
@@ -204,6 +216,10 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 			if (err) {
 				free(seen);
 				return err;
+			}
+			if (a->attached || (b && b->attached)) {
+				left++;
+				continue;
 			}
 			release->released++;
 			continue;

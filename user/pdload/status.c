@@ -21,6 +21,7 @@
 struct status {
 	time_t since; /* 0: not known */
 	bool enrolling;
+	__u32 engine; /* of what is enrolled now */
 	bool watching;
 	__u64 cgroup_id; /* 0: it has been removed */
 	__u64 enrolled; /* connections now */
@@ -168,6 +169,7 @@ static int read_status(struct status *status)
 			err = add_live(status);
 	} while (!err && status->rules.generation !=
 				 __atomic_load_n(&control->generation, __ATOMIC_ACQUIRE));
+	status->engine = __atomic_load_n(&control->engine, __ATOMIC_RELAXED);
 	status->enrolling = __atomic_load_n(&control->enrolling, __ATOMIC_RELAXED);
 	status->watching = __atomic_load_n(&control->watching, __ATOMIC_RELAXED);
 	return err;
@@ -188,7 +190,7 @@ static void print_json(const struct status *status)
 		cJSON_AddStringToObject(obj, "since", since);
 		cJSON_AddNumberToObject(obj, "age_seconds", time(NULL) - status->since);
 	}
-	pd_json__string(obj, "engine", pd_name__engine(PD_ENGINE_SOCKMAP));
+	pd_json__string(obj, "engine", pd_name__engine(status->engine));
 	pd_json__string(obj, "cgroup",
 			status->cgroup_id ? pd_cgroup__path(status->cgroup_id) : NULL);
 	pd_json__u64(obj, "generation", status->rules.generation);
@@ -276,7 +278,7 @@ static void print_text(const struct status *status)
 		printf(", since %s (%s)", since, pd_format__age(age, time(NULL) - status->since));
 	}
 	printf("\n");
-	printf("engine       %s\n", pd_name__engine(PD_ENGINE_SOCKMAP));
+	printf("engine       %s\n", pd_name__engine(status->engine));
 	printf("cgroup       %s\n",
 	       path ? path : "removed: nothing new is enrolled until `pdload down` and `up`");
 	printf("policy       generation %" PRIu64 ", %u rule%s and the default\n",

@@ -24,6 +24,7 @@
 #include "defects_seen.h"
 #include "format.h"
 #include "json.h"
+#include "module.h"
 #include "pd_features.h"
 #include "pin_dir.h"
 #include "pins.h"
@@ -41,6 +42,8 @@ struct options {
 	const char *policy;
 	const char *cgroup;
 	bool all;
+	bool chosen; /* the engine, and not auto */
+	__u32 engine; /* enum pd_engine */
 	__u32 bound;
 	__u32 connections;
 	__u32 handshakes;
@@ -52,7 +55,7 @@ static const struct argp_option argp_options[] = {
 	{ "all", OPT_ALL, NULL, 0, "Accelerate every connection whose two ends are on this host",
 	  0 },
 	{ "policy", OPT_POLICY, "FILE", 0, "Rules, see pdload(8)", 0 },
-	{ "engine", OPT_ENGINE, "auto|sockmap", 0, "What moves the payload (auto)", 0 },
+	{ "engine", OPT_ENGINE, "auto|sockmap|cpu", 0, "What moves the payload (auto)", 0 },
 	{ "cgroup", OPT_CGROUP, "PATH", 0,
 	  "Look only at sockets below this cgroup: a path below the cgroup v2 mount (/)", 0 },
 	{ "bound", OPT_BOUND, "BYTES", 0,
@@ -82,6 +85,17 @@ static __u32 parse_bytes(const struct argp_state *state, const char *text)
 	return value;
 }
 
+static void parse_engine(const struct argp_state *state, const char *arg, struct options *options)
+{
+	options->chosen = strcmp(arg, "auto");
+	if (!strcmp(arg, "sockmap"))
+		options->engine = PD_ENGINE_SOCKMAP;
+	else if (!strcmp(arg, "cpu"))
+		options->engine = PD_ENGINE_CPU;
+	else if (options->chosen)
+		argp_error(state, "--engine takes auto, sockmap or cpu, not '%s'", arg);
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *options = state->input;
@@ -94,8 +108,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		options->policy = arg;
 		break;
 	case OPT_ENGINE:
-		if (strcmp(arg, "auto") && strcmp(arg, "sockmap"))
-			argp_error(state, "--engine takes auto or sockmap, not '%s'", arg);
+		parse_engine(state, arg, options);
 		break;
 	case OPT_CGROUP:
 		options->cgroup = arg;
@@ -122,6 +135,27 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+	return 0;
+}
+
+/* The best engine of this host, or the one that was asked for. */
+static int choose_engine(struct options *options)
+{
+	char why[PD_MODULE_WHY];
+
+	if (options->chosen && options->engine == PD_ENGINE_SOCKMAP)
+		return 0;
+	if (!pd_module__load(why)) {
+		options->engine = PD_ENGINE_CPU;
+		return 0;
+	}
+	if (options->chosen) {
+		p_err("can't use --engine %s, which needs pipedevice.ko: %s",
+		      pd_name__engine(options->engine), why);
+		return PD_EXIT_UNSUPPORTED;
+	}
+	options->engine = PD_ENGINE_SOCKMAP;
+	p_warn("engine sockmap, since the module is not there: %s", why);
 	return 0;
 }
 
@@ -270,10 +304,10 @@ static int pin_link(struct bpf_link *link, const char *name, const char *dir)
 /* All but enrolment, which begins when the pins are in place: a connection that
  * was enrolled before could not be released if this run ended here.
  */
-static int attach_and_pin(struct pipedevice *skel, const struct pd_policy *policy, int cgroup_fd,
-			  const char *dir)
+static int attach_and_pin(struct pipedevice *skel, const struct options *options,
+			  const struct pd_policy *policy, int cgroup_fd, const char *dir)
 {
-	struct pd_control control = { .generation = 1, .epoch = 1 };
+	struct pd_control control = { .generation = 1, .epoch = 1, .engine = options->engine };
 	LIBBPF_OPTS(bpf_iter_attach_opts, iter_opts);
 	union bpf_iter_link_info info = { 0 };
 	__u32 zero = 0;
@@ -338,7 +372,7 @@ static void report(const struct options *options, const struct pd_policy *policy
 		cJSON *json = cJSON_CreateObject(), *defects;
 
 		cJSON_AddBoolToObject(json, "up", true);
-		cJSON_AddStringToObject(json, "engine", pd_name__engine(PD_ENGINE_SOCKMAP));
+		cJSON_AddStringToObject(json, "engine", pd_name__engine(options->engine));
 		cJSON_AddStringToObject(json, "cgroup", options->cgroup);
 		cJSON_AddNumberToObject(json, "rules", policy->nr_rules - 1);
 		cJSON_AddStringToObject(
@@ -349,19 +383,23 @@ static void report(const struct options *options, const struct pd_policy *policy
 		cJSON_AddNumberToObject(json, "max_handshakes", options->handshakes);
 		defects = cJSON_AddArrayToObject(json, "defects");
 		for (const struct pd_defect *d = pd_defects; d->name; d++) {
-			if (pd_defects_seen__matters(d))
+			if (options->engine == PD_ENGINE_SOCKMAP && pd_defects_seen__matters(d))
 				cJSON_AddItemToArray(defects, cJSON_CreateString(d->name));
 		}
 		pd_json__print(json);
 		return;
 	}
-	printf("PipeDevice is up: engine sockmap, cgroup %s, rules %u, default %s, bound %s a "
-	       "direction\n",
-	       options->cgroup, policy->nr_rules - 1,
-	       pd_name__action(policy->rules[policy->nr_rules - 1].action), bound);
+	printf("PipeDevice is up: engine %s, cgroup %s, rules %u, default %s",
+	       pd_name__engine(options->engine), options->cgroup, policy->nr_rules - 1,
+	       pd_name__action(policy->rules[policy->nr_rules - 1].action));
+	if (options->engine == PD_ENGINE_SOCKMAP)
+		printf(", bound %s a direction", bound);
+	printf("\n");
 	if (policy->nr_rules == 1 && policy->rules[0].action == PD_ACTION_BYPASS)
 		printf("Nothing is accelerated yet: name what should be with `pdload policy apply "
 		       "FILE`, or start with --all.\n");
+	if (options->engine != PD_ENGINE_SOCKMAP)
+		return;
 	printf("On this kernel accelerated connections differ from TCP in:");
 	for (const struct pd_defect *d = pd_defects; d->name; d++) {
 		if (pd_defects_seen__matters(d))
@@ -387,7 +425,7 @@ int pd_up__main(int argc, char **argv)
 	int lock = -1, cgroup_fd = -1, ret;
 	struct pipedevice *skel = NULL;
 	struct pd_policy_error why;
-	struct pd_policy *policy;
+	struct pd_policy *policy = NULL;
 	char dir[PATH_MAX];
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
@@ -397,12 +435,6 @@ int pd_up__main(int argc, char **argv)
 			p_err("%s", why.text);
 			return PD_EXIT_POLICY;
 		}
-	} else {
-		policy = pd_policy__builtin(options.all ? PD_ACTION_ACCELERATE : PD_ACTION_BYPASS);
-	}
-	if (!policy) {
-		p_err("can't read the policy: out of memory");
-		return PD_EXIT_FAILED;
 	}
 
 	ret = PD_EXIT_UNSUPPORTED;
@@ -410,8 +442,21 @@ int pd_up__main(int argc, char **argv)
 		goto out;
 	if (pd_features__missing())
 		goto out;
+	ret = choose_engine(&options);
+	if (ret)
+		goto out;
 	ret = PD_EXIT_FAILED;
-	pd_defects_seen__load();
+	/* The module behaves as TCP, so it takes all unless a rule says otherwise. */
+	if (!options.policy)
+		policy = pd_policy__builtin(options.all || options.engine == PD_ENGINE_CPU ?
+						    PD_ACTION_ACCELERATE :
+						    PD_ACTION_BYPASS);
+	if (!policy) {
+		p_err("can't read the policy: out of memory");
+		goto out;
+	}
+	if (options.engine == PD_ENGINE_SOCKMAP)
+		pd_defects_seen__load();
 	lock = pd_pins__lock();
 	if (lock < 0)
 		goto out;
@@ -428,7 +473,7 @@ int pd_up__main(int argc, char **argv)
 	skel = load(&options);
 	if (!skel)
 		goto remove_dir;
-	if (attach_and_pin(skel, policy, cgroup_fd, dir) || pd_pin_dir__publish(dir))
+	if (attach_and_pin(skel, &options, policy, cgroup_fd, dir) || pd_pin_dir__publish(dir))
 		goto remove_dir;
 	if (start_enrolling())
 		goto out;

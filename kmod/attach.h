@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How the BPF program that enrols a socket has the module attach to it. */
+#ifndef PD_ATTACH_H
+#define PD_ATTACH_H
+
+int pd_attach_init(void);
+void pd_attach_exit(void);
+
+#endif /* PD_ATTACH_H */

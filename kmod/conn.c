@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <net/tcp.h>
+
+#include "conn.h"
+#include "sock_hook.h"
+#include "stats.h"
+
+struct workqueue_struct *pd_conn_work;
+
+static struct kmem_cache *cache;
+
+int pd_conn_init(void)
+{
+	cache = KMEM_CACHE(pd_conn, SLAB_ACCOUNT);
+	if (!cache)
+		return -ENOMEM;
+	pd_conn_work = alloc_workqueue("pipedevice", WQ_UNBOUND, 0);
+	if (!pd_conn_work) {
+		kmem_cache_destroy(cache);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void pd_conn_exit(void)
+{
+	destroy_workqueue(pd_conn_work);
+	/* Contexts that wait for a grace period. */
+	rcu_barrier();
+	kmem_cache_destroy(cache);
+}
+
+struct pd_conn *pd_conn_alloc(struct sock *sk, struct proto *tcp)
+{
+	struct pd_conn *conn;
+
+	if (!try_module_get(THIS_MODULE))
+		return NULL;
+	conn = kmem_cache_zalloc(cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!conn) {
+		module_put(THIS_MODULE);
+		return NULL;
+	}
+	refcount_set(&conn->refs, 1);
+	spin_lock_init(&conn->lock);
+	mutex_init(&conn->read_mutex);
+	pd_rbt_init(&conn->rbt);
+	conn->sk = sk;
+	conn->tcp = tcp;
+	pd_stat_inc(PD_STAT_CURR_CONNS);
+	return conn;
+}
+
+struct pd_conn *pd_conn_of(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+	void *data = rcu_dereference_check(icsk->icsk_ulp_data, 1);
+
+	/* Pairs with clear_ulp(): whoever takes the slot after us sets the data
+	 * after we have cleared the ops.
+	 */
+	smp_rmb();
+	if (!data || READ_ONCE(icsk->icsk_ulp_ops) != &pd_ulp_ops)
+		return NULL;
+	return data;
+}
+
+struct pd_conn *pd_conn_get(const struct sock *sk)
+{
+	struct pd_conn *conn;
+
+	rcu_read_lock();
+	conn = pd_conn_of(sk);
+	if (conn && !refcount_inc_not_zero(&conn->refs))
+		conn = NULL;
+	rcu_read_unlock();
+	return conn;
+}
+
+static void free_conn(struct rcu_head *rcu)
+{
+	struct pd_conn *conn = container_of(rcu, struct pd_conn, rcu);
+
+	WARN_ON_ONCE(pd_rbt_has_frames(&conn->rbt));
+	pd_pool_put(conn->pool);
+	mutex_destroy(&conn->read_mutex);
+	kmem_cache_free(cache, conn);
+	pd_stat_add(PD_STAT_CURR_CONNS, -1);
+	/* The end of this function is waited for by rcu_barrier() on exit. */
+	module_put(THIS_MODULE);
+}
+
+void pd_conn_put(struct pd_conn *conn)
+{
+	if (conn && refcount_dec_and_test(&conn->refs))
+		call_rcu(&conn->rcu, free_conn);
+}
+
+/* ---- the two ends ------------------------------------------------------------ */
+
+static void link_peer(struct pd_conn *conn, struct pd_conn *peer)
+{
+	spin_lock_bh(&conn->lock);
+	if (conn->sk && !rcu_access_pointer(conn->peer)) {
+		refcount_inc(&peer->refs);
+		rcu_assign_pointer(conn->peer, peer);
+	}
+	spin_unlock_bh(&conn->lock);
+}
+
+void pd_conn_pair(struct pd_conn *conn, struct pd_conn *peer)
+{
+	if (unlikely(!rcu_access_pointer(conn->peer)))
+		link_peer(conn, peer);
+	if (unlikely(!rcu_access_pointer(peer->peer)))
+		link_peer(peer, conn);
+}
+
+void pd_conn_wake_reader(struct sock *sk)
+{
+	read_lock_bh(&sk->sk_callback_lock);
+	if (!sock_flag(sk, SOCK_DEAD))
+		sk->sk_data_ready(sk);
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+static void call_write_space(struct sock *sk)
+{
+	read_lock_bh(&sk->sk_callback_lock);
+	if (!sock_flag(sk, SOCK_DEAD))
+		sk->sk_write_space(sk);
+	read_unlock_bh(&sk->sk_callback_lock);
+}
+
+void pd_conn_wake_writer(struct pd_conn *conn)
+{
+	struct sock *sk = NULL;
+	struct pd_conn *peer;
+
+	rcu_read_lock();
+	peer = rcu_dereference(conn->peer);
+	if (peer) {
+		spin_lock_bh(&peer->lock);
+		sk = peer->sk;
+		if (sk)
+			sock_hold(sk);
+		spin_unlock_bh(&peer->lock);
+	}
+	rcu_read_unlock();
+	if (!sk)
+		return;
+	call_write_space(sk);
+	sock_put(sk);
+}
+
+void pd_conn_wake_all(struct sock *sk)
+{
+	pd_conn_wake_reader(sk);
+	call_write_space(sk);
+}
+
+/* ---- the end ----------------------------------------------------------------- */
+
+u32 pd_conn_detach(struct pd_conn *conn)
+{
+	u32 unread = pd_rbt_close(&conn->rbt);
+	struct pd_conn *peer;
+
+	/* A sender that waits for room sees that nobody reads any more. */
+	if (xchg(&conn->rbt.blocked, false))
+		pd_conn_wake_writer(conn);
+	spin_lock_bh(&conn->lock);
+	WRITE_ONCE(conn->sk, NULL);
+	peer = rcu_dereference_protected(conn->peer, lockdep_is_held(&conn->lock));
+	rcu_assign_pointer(conn->peer, NULL);
+	spin_unlock_bh(&conn->lock);
+	pd_conn_put(peer);
+	return unread;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Memory of receive buffers. A pool belongs to one memory cgroup and one node.
+ * It takes blocks from the page allocator, of huge-page size once it needs that
+ * much and charged to the cgroup, and hands out frames: parts of a block, of
+ * 64 KiB or of a page. A pool whose frames are all back keeps at most one block,
+ * for a second, or until memory is short.
+ */
+#ifndef PD_POOL_H
+#define PD_POOL_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+struct mem_cgroup;
+struct pd_block;
+struct pd_pool;
+
+#define PD_FRAME_SMALL PAGE_SIZE
+#define PD_FRAME_LARGE ((u32)(64 << 10))
+#define PD_FRAME_HEADER 64
+
+/* The head of a frame, in its first bytes; the payload follows. But for what
+ * says that it is the pool's, it belongs to the receive buffer that holds the
+ * frame and is protected by its lock. 0 <= taken <= filled <= reserved.
+ */
+struct pd_frame {
+	struct list_head list;
+	struct pd_block *block; /* the pool's */
+	u32 size; /* the pool's: bytes, this head included */
+	u32 seq; /* write_seq of the sender when the first byte was reserved */
+	u32 reserved; /* offset into data[] up to which the producer has it */
+	u32 filled; /* offset up to which it is READY */
+	u32 taken; /* offset up to which the consumer has read */
+	u32 pad;
+	u8 data[] __aligned(PD_FRAME_HEADER);
+};
+
+static inline u32 pd_frame_capacity(const struct pd_frame *frame)
+{
+	return frame->size - PD_FRAME_HEADER;
+}
+
+int pd_pool_init(void);
+/* All pools must have been put; waits for what they do in the background. */
+void pd_pool_exit(void);
+
+/* The pool of @memcg (NULL: nobody pays) on this node, with a reference for the
+ * caller. May sleep. NULL if there is no memory.
+ */
+struct pd_pool *pd_pool_get(struct mem_cgroup *memcg);
+/* Any context. Takes NULL. */
+void pd_pool_put(struct pd_pool *pool);
+/* True if frames of @pool are charged to @memcg. */
+bool pd_pool_is_of(const struct pd_pool *pool, const struct mem_cgroup *memcg);
+
+/* A frame for @bytes of payload, or a smaller one. May sleep as @gfp says, never
+ * runs the OOM killer. NULL if there is no memory, or the cgroup's limit is reached.
+ */
+struct pd_frame *pd_pool_take(struct pd_pool *pool, size_t bytes, gfp_t gfp);
+/* Any context. */
+void pd_pool_give_back(struct pd_frame *frame);
+
+#endif /* PD_POOL_H */

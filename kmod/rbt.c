@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/err.h>
+#include <linux/kernel.h>
+
+#include "rbt.h"
+
+/* From here on a message gets large frames: what waits already shows a stream. */
+#define LARGE_FROM (8 << 10)
+
+void pd_rbt_init(struct pd_rbt *rbt)
+{
+	spin_lock_init(&rbt->lock);
+	INIT_LIST_HEAD(&rbt->frames);
+	rbt->limit = PD_FRAME_SMALL;
+}
+
+/* Nothing in @frame is or will be READY that was not read. */
+static bool is_used_up(const struct pd_frame *frame)
+{
+	return frame->taken == frame->reserved;
+}
+
+static void unlink_frame(struct pd_rbt *rbt, struct pd_frame *frame)
+{
+	lockdep_assert_held(&rbt->lock);
+	list_del(&frame->list);
+	WRITE_ONCE(rbt->held, rbt->held - frame->size);
+}
+
+u32 pd_rbt_close(struct pd_rbt *rbt)
+{
+	struct pd_frame *frame, *next;
+	LIST_HEAD(dropped);
+	u32 unread;
+
+	spin_lock_bh(&rbt->lock);
+	rbt->closed = true;
+	unread = atomic_xchg(&rbt->unread, 0);
+	/* One that is FILLING is dropped by pd_rbt_publish(). */
+	list_for_each_entry_safe(frame, next, &rbt->frames, list) {
+		if (frame->filled != frame->reserved)
+			continue;
+		unlink_frame(rbt, frame);
+		list_add(&frame->list, &dropped);
+	}
+	spin_unlock_bh(&rbt->lock);
+	list_for_each_entry_safe(frame, next, &dropped, list)
+		pd_pool_give_back(frame);
+	return unread;
+}
+
+bool pd_rbt_close_if_empty(struct pd_rbt *rbt)
+{
+	bool closed;
+
+	spin_lock_bh(&rbt->lock);
+	if (list_empty(&rbt->frames))
+		rbt->closed = true;
+	closed = rbt->closed;
+	spin_unlock_bh(&rbt->lock);
+	return closed;
+}
+
+/* ---- the producer ------------------------------------------------------------ */
+
+/* Bytes of a further frame for @bytes of payload that the limit allows. One page
+ * is always allowed.
+ */
+static u32 allowed_size(const struct pd_rbt *rbt, size_t bytes)
+{
+	u32 held = READ_ONCE(rbt->held);
+	u32 size = bytes >= LARGE_FROM || held >= LARGE_FROM ? PD_FRAME_LARGE : PD_FRAME_SMALL;
+
+	if (held + size <= rbt->limit)
+		return size;
+	return !held || held + PD_FRAME_SMALL <= rbt->limit ? PD_FRAME_SMALL : 0;
+}
+
+static struct pd_frame *last_frame(struct pd_rbt *rbt)
+{
+	return list_empty(&rbt->frames) ? NULL :
+					  list_last_entry(&rbt->frames, struct pd_frame, list);
+}
+
+static struct pd_frame *reserve_in(struct pd_frame *frame, size_t bytes, u32 *room)
+{
+	*room = min_t(size_t, bytes, pd_frame_capacity(frame) - frame->reserved);
+	frame->reserved += *room;
+	return frame;
+}
+
+struct pd_frame *pd_rbt_reserve(struct pd_rbt *rbt, struct pd_pool *pool, u32 seq, size_t bytes,
+				gfp_t gfp, u32 *room)
+{
+	struct pd_frame *frame;
+	u32 size;
+
+	spin_lock_bh(&rbt->lock);
+	if (rbt->closed) {
+		spin_unlock_bh(&rbt->lock);
+		return ERR_PTR(-EPIPE);
+	}
+	frame = last_frame(rbt);
+	if (frame && frame->seq == seq && frame->reserved < pd_frame_capacity(frame)) {
+		reserve_in(frame, bytes, room);
+		spin_unlock_bh(&rbt->lock);
+		return frame;
+	}
+	spin_unlock_bh(&rbt->lock);
+
+	size = allowed_size(rbt, bytes);
+	if (!size)
+		return ERR_PTR(-EAGAIN);
+	frame = pd_pool_take(pool, size - PD_FRAME_HEADER, gfp);
+	if (!frame)
+		return ERR_PTR(-ENOMEM);
+	frame->seq = seq;
+	spin_lock_bh(&rbt->lock);
+	if (rbt->closed) {
+		spin_unlock_bh(&rbt->lock);
+		pd_pool_give_back(frame);
+		return ERR_PTR(-EPIPE);
+	}
+	reserve_in(frame, bytes, room);
+	list_add_tail(&frame->list, &rbt->frames);
+	WRITE_ONCE(rbt->held, rbt->held + frame->size);
+	spin_unlock_bh(&rbt->lock);
+	return frame;
+}
+
+int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 filled)
+{
+	bool unused, closed;
+
+	spin_lock_bh(&rbt->lock);
+	frame->reserved -= room - filled;
+	frame->filled += filled;
+	closed = rbt->closed;
+	unused = closed || is_used_up(frame);
+	if (unused)
+		unlink_frame(rbt, frame);
+	else
+		atomic_add(filled, &rbt->unread);
+	WRITE_ONCE(rbt->changes, rbt->changes + 1);
+	spin_unlock_bh(&rbt->lock);
+	if (unused)
+		pd_pool_give_back(frame);
+	return closed ? -EPIPE : 0;
+}
+
+bool pd_rbt_has_room(const struct pd_rbt *rbt)
+{
+	u32 held = READ_ONCE(rbt->held);
+
+	/* A third free, as TCP says when a socket is writable. */
+	return !held || held + PD_FRAME_SMALL <= rbt->limit - rbt->limit / 3;
+}
+
+void pd_rbt_wants_room(struct pd_rbt *rbt)
+{
+	WRITE_ONCE(rbt->blocked, true);
+	/* Pairs with the barrier of pd_rbt_take_wish(): either it sees blocked, or
+	 * the caller sees the room.
+	 */
+	smp_mb();
+}
+
+/* ---- the consumer ------------------------------------------------------------ */
+
+static void look_at(const struct pd_frame *frame, u32 *seq, u32 *ready)
+{
+	*seq = frame->seq;
+	*ready = frame->filled - frame->taken;
+}
+
+struct pd_frame *pd_rbt_first(struct pd_rbt *rbt, u32 *seq, u32 *ready)
+{
+	struct pd_frame *frame;
+
+	if (!pd_rbt_has_frames(rbt))
+		return NULL;
+	spin_lock_bh(&rbt->lock);
+	frame = list_first_entry_or_null(&rbt->frames, struct pd_frame, list);
+	if (frame)
+		look_at(frame, seq, ready);
+	spin_unlock_bh(&rbt->lock);
+	return frame;
+}
+
+struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *seq, u32 *ready)
+{
+	struct pd_frame *next = NULL;
+
+	spin_lock_bh(&rbt->lock);
+	if (!list_is_last(&frame->list, &rbt->frames)) {
+		next = list_next_entry(frame, list);
+		look_at(next, seq, ready);
+	}
+	spin_unlock_bh(&rbt->lock);
+	return next;
+}
+
+void pd_rbt_consume(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
+{
+	bool unused;
+
+	atomic_sub(bytes, &rbt->unread);
+	spin_lock_bh(&rbt->lock);
+	frame->taken += bytes;
+	unused = is_used_up(frame);
+	if (unused)
+		unlink_frame(rbt, frame);
+	spin_unlock_bh(&rbt->lock);
+	if (unused)
+		pd_pool_give_back(frame);
+}
+
+bool pd_rbt_take_wish(struct pd_rbt *rbt)
+{
+	/* Pairs with pd_rbt_wants_room(). */
+	smp_mb();
+	if (!READ_ONCE(rbt->blocked) || !pd_rbt_has_room(rbt))
+		return false;
+	return xchg(&rbt->blocked, false);
+}

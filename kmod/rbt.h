@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The receive buffer of one socket: redirected bytes that its reader has not
+ * taken yet, in frames of a pool, as many as there are bytes for and none when
+ * there are none.
+ *
+ * One producer at a time (the sender, its socket locked) and one consumer at a
+ * time (the reader, conn->read_mutex held). Bytes are reserved in stream order
+ * and become visible in stream order.
+ *
+ * Order against TCP: a frame carries the sender's write_seq, which redirected
+ * bytes do not advance. A reader whose copied_seq has come that far has read
+ * every TCP byte that was sent before, and none that was sent after.
+ */
+#ifndef PD_RBT_H
+#define PD_RBT_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+
+#include "pool.h"
+
+struct pd_rbt {
+	spinlock_t lock; /* protects the frames, but for their payload, and closed */
+	struct list_head frames;
+	bool closed; /* nothing is reserved any more */
+	bool blocked; /* the producer waits for room, see pd_rbt_wants_room() */
+	u32 held; /* bytes of the frames; written under the lock */
+	u32 limit; /* of held; the producer's */
+	atomic_t unread; /* payload bytes that are READY */
+	u32 changes; /* counts what the producer did that a waiting consumer has to look at */
+};
+
+void pd_rbt_init(struct pd_rbt *rbt);
+/* No more bytes; those that nobody has read are dropped. Returns how many. No
+ * consumer. Any context.
+ */
+u32 pd_rbt_close(struct pd_rbt *rbt);
+/* No more bytes, if there is no frame. Returns true if it is closed. Any context. */
+bool pd_rbt_close_if_empty(struct pd_rbt *rbt);
+
+/* ---- the producer ---- */
+
+/* A frame of @rbt with room for some of @bytes, at @seq; *@room says for how
+ * many, from offset frame->filled on. It is FILLING until pd_rbt_publish(),
+ * which must follow, and stays until then. May sleep as @gfp says.
+ * -EAGAIN: full; -ENOMEM; -EPIPE: closed.
+ */
+struct pd_frame *pd_rbt_reserve(struct pd_rbt *rbt, struct pd_pool *pool, u32 seq, size_t bytes,
+				gfp_t gfp, u32 *room);
+/* The first @filled of the @room bytes are READY, the others never will be.
+ * -EPIPE: closed meanwhile, and they are dropped.
+ */
+int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 filled);
+bool pd_rbt_has_room(const struct pd_rbt *rbt);
+/* Ask for pd_rbt_take_wish() to tell the consumer when there is room. Look for room
+ * once more after this. Any context.
+ */
+void pd_rbt_wants_room(struct pd_rbt *rbt);
+
+/* ---- the consumer ---- */
+
+/* The first frame and what is READY in it, from offset frame->taken on. NULL if
+ * there is none; if nothing is READY, the frame may be gone and only *@seq is told.
+ */
+struct pd_frame *pd_rbt_first(struct pd_rbt *rbt, u32 *seq, u32 *ready);
+/* Likewise the one that follows @frame, which has READY bytes. */
+struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *seq, u32 *ready);
+/* @bytes of @frame, which is the first, have been read. */
+void pd_rbt_consume(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes);
+/* True once if the producer has to be told that there is room. */
+bool pd_rbt_take_wish(struct pd_rbt *rbt);
+
+/* True if there is any frame, READY or FILLING. Any context. */
+static inline bool pd_rbt_has_frames(const struct pd_rbt *rbt)
+{
+	return READ_ONCE(rbt->held);
+}
+
+#endif /* PD_RBT_H */

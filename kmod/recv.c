@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* recvmsg(): what the peer has put into the receive buffer, and what came over TCP,
+ * in the order in which they were sent.
+ *
+ * One reader at a time, by conn->read_mutex: nobody else moves copied_seq while a
+ * reader decides whose turn it is. TCP's own part is read by TCP's own recvmsg,
+ * without waiting; the waiting is done here, for both.
+ */
+#include <linux/sched/signal.h>
+#include <linux/uio.h>
+#include <net/tcp.h>
+
+#include "engine.h"
+#include "sock_hook.h"
+
+/* A call that has left the module and has to be made anew. */
+#define GO_TO_TCP 1
+
+/* One call. */
+struct recv {
+	struct sock *sk;
+	struct pd_conn *conn;
+	struct msghdr *msg;
+	size_t len;
+	int flags;
+	int *addr_len;
+	size_t copied;
+	bool by_tcp; /* some of it by TCP, which has put its control messages */
+	size_t target; /* bytes that end the wait */
+	u32 changes; /* of the receive buffer, when it was last looked at */
+	struct sk_buff *tail; /* of TCP's queue, likewise */
+};
+
+/* May bytes of a frame with @seq be read now? Every TCP byte that was sent before
+ * them has been.
+ */
+static bool is_its_turn(const struct sock *sk, u32 seq)
+{
+	return !before(READ_ONCE(tcp_sk(sk)->copied_seq), seq);
+}
+
+/* How many bytes of TCP come before the first frame. */
+static size_t tcp_limit(const struct recv *recv)
+{
+	u32 seq, ready;
+
+	if (!pd_rbt_first(&recv->conn->rbt, &seq, &ready))
+		return SIZE_MAX;
+	return max((s32)(seq - READ_ONCE(tcp_sk(recv->sk)->copied_seq)), 0);
+}
+
+static u32 copy_out(struct recv *recv, struct pd_frame *frame, u32 offset, u32 bytes)
+{
+	/* MSG_TRUNC on a stream: thrown away. */
+	if (recv->flags & MSG_TRUNC)
+		return bytes;
+	return pd_engine_cpu_drain(frame, offset, &recv->msg->msg_iter, bytes);
+}
+
+/* Read from the first frame. Returns how many bytes, 0 if it is not its turn or
+ * nothing is READY, -EFAULT.
+ */
+static int take_frame(struct recv *recv)
+{
+	struct pd_rbt *rbt = &recv->conn->rbt;
+	struct pd_frame *frame;
+	u32 seq, ready, copied;
+	size_t want;
+
+	frame = pd_rbt_first(rbt, &seq, &ready);
+	if (!frame || !ready || !is_its_turn(recv->sk, seq))
+		return 0;
+	want = min_t(size_t, ready, recv->len - recv->copied);
+	copied = copy_out(recv, frame, frame->taken, want);
+	if (copied) {
+		pd_rbt_consume(rbt, frame, copied);
+		sk_peek_offset_bwd(recv->sk, copied);
+		if (pd_rbt_take_wish(rbt))
+			pd_conn_wake_writer(recv->conn);
+	}
+	return copied || !want ? copied : -EFAULT;
+}
+
+/* Have TCP read at most @limit bytes, without waiting. 0: the end, or nothing. */
+static int take_tcp(struct recv *recv, size_t limit)
+{
+	size_t want = min(recv->len - recv->copied, limit);
+	struct iov_iter *iter = &recv->msg->msg_iter;
+	size_t beyond = iov_iter_count(iter) - min(want, iov_iter_count(iter));
+	int n;
+
+	iov_iter_truncate(iter, want);
+	n = recv->conn->tcp->recvmsg(recv->sk, recv->msg, want,
+				     (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT, recv->addr_len);
+	iov_iter_reexpand(iter, iov_iter_count(iter) + beyond);
+	recv->by_tcp |= n > 0;
+	return n == -EAGAIN ? 0 : n;
+}
+
+/* The bytes of TCP and of frames that can be read one after the other, from the
+ * first on, are looked at and stay. With SO_PEEK_OFF from there on.
+ */
+static int peek(struct recv *recv)
+{
+	struct pd_rbt *rbt = &recv->conn->rbt;
+	int peek_off = sk_peek_offset(recv->sk, MSG_PEEK);
+	size_t offset = max(peek_off, 0), limit = tcp_limit(recv);
+	struct pd_frame *frame;
+	u32 seq, ready, n;
+	int copied = 0;
+
+	if (offset < limit && !skb_queue_empty_lockless(&recv->sk->sk_receive_queue)) {
+		copied = take_tcp(recv, limit - offset);
+		if (copied < 0 || copied < limit - offset)
+			return copied;
+		offset = 0;
+	} else if (offset < limit) {
+		return 0;
+	} else {
+		offset -= limit == SIZE_MAX ? 0 : limit;
+	}
+	frame = pd_rbt_first(rbt, &seq, &ready);
+	while (frame && ready && recv->copied + copied < recv->len &&
+	       (s32)(seq - READ_ONCE(tcp_sk(recv->sk)->copied_seq)) <= (s32)limit) {
+		if (offset < ready) {
+			u32 want = min_t(size_t, ready - offset, recv->len - recv->copied - copied);
+
+			n = copy_out(recv, frame, frame->taken + offset, want);
+			copied += n;
+			if (peek_off >= 0)
+				sk_peek_offset_fwd(recv->sk, n);
+			if (n < want)
+				return copied ?: -EFAULT;
+			offset = 0;
+		} else {
+			offset -= ready;
+		}
+		frame = pd_rbt_next(rbt, frame, &seq, &ready);
+	}
+	return copied;
+}
+
+/* Read what is there. Returns what was read, 0 if nothing is there now, -errno. */
+static int take_some(struct recv *recv)
+{
+	size_t limit;
+	int n;
+
+	if (recv->flags & MSG_PEEK)
+		return peek(recv);
+	n = take_frame(recv);
+	if (n)
+		return n;
+	if (skb_queue_empty_lockless(&recv->sk->sk_receive_queue))
+		return 0;
+	limit = tcp_limit(recv);
+	return limit ? take_tcp(recv, limit) : 0;
+}
+
+/* What is there to be read has changed since the last look. */
+static bool has_changed(const struct recv *recv)
+{
+	return READ_ONCE(recv->conn->rbt.changes) != recv->changes ||
+	       skb_peek_tail(&recv->sk->sk_receive_queue) != recv->tail;
+}
+
+static void note_state(struct recv *recv)
+{
+	recv->changes = READ_ONCE(recv->conn->rbt.changes);
+	recv->tail = skb_peek_tail(&recv->sk->sk_receive_queue);
+}
+
+/* Nothing is there, the socket is locked: is this the end, or do we wait? The
+ * same order of questions as in tcp_recvmsg(). Returns 0 to wait, GO_TO_TCP, or
+ * else *result is what the call returns if nothing was copied.
+ */
+static int judge(struct recv *recv, long timeo, int *result)
+{
+	struct sock *sk = recv->sk;
+	/* What TCP says of the end comes before the look at the frames: bytes that
+	 * were redirected before the peer's FIN are there when the FIN is.
+	 */
+	bool ended = sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE ||
+		     sock_flag(sk, SOCK_DONE);
+	u32 seq, ready;
+	bool pending;
+
+	smp_rmb();
+	pending = pd_rbt_first(&recv->conn->rbt, &seq, &ready);
+	/* A frame that is FILLING comes before the end; one whose turn cannot come,
+	 * since TCP has failed, does not.
+	 */
+	if (pending && !is_its_turn(sk, seq) && (sk->sk_err || sk->sk_state == TCP_CLOSE))
+		pending = false;
+
+	*result = 0;
+	if (recv->copied) {
+		if (!timeo || (ended && !pending) || signal_pending(current))
+			return -EINTR;
+	} else if (pending || !ended) {
+		if (pd_conn_is_detached(recv->conn))
+			return GO_TO_TCP;
+	} else if (sock_flag(sk, SOCK_DONE)) {
+		return -EINTR;
+	} else if (sk->sk_err) {
+		*result = sock_error(sk);
+		return -EINTR;
+	} else if (sk->sk_shutdown & RCV_SHUTDOWN) {
+		return -EINTR;
+	} else {
+		*result = -ENOTCONN;
+		return -EINTR;
+	}
+	if (!timeo) {
+		*result = -EAGAIN;
+		return -EINTR;
+	}
+	if (signal_pending(current)) {
+		*result = sock_intr_errno(timeo);
+		return -EINTR;
+	}
+	return pd_conn_is_detached(recv->conn) ? GO_TO_TCP : 0;
+}
+
+/* Nothing is there. Wait for a change, or say why not, as judge() does. Called with
+ * read_mutex, which is not held while waiting.
+ */
+static int wait_for_more(struct recv *recv, long *timeo, int *result)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct sock *sk = recv->sk;
+	int err = 0;
+
+	lock_sock(sk);
+	add_wait_queue(sk_sleep(sk), &wait);
+	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+	if (!has_changed(recv))
+		err = judge(recv, *timeo, result);
+	if (!err && !has_changed(recv)) {
+		mutex_unlock(&recv->conn->read_mutex);
+		/* A connection that was broken off by connect(AF_UNSPEC) in another thread. */
+		if (sk_wait_event(sk, timeo, has_changed(recv), &wait) < 0) {
+			*result = -EPIPE;
+			err = -EINTR;
+		}
+		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+		remove_wait_queue(sk_sleep(sk), &wait);
+		release_sock(sk);
+		mutex_lock(&recv->conn->read_mutex);
+		return err;
+	}
+	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+	remove_wait_queue(sk_sleep(sk), &wait);
+	release_sock(sk);
+	return err;
+}
+
+/* Fill the buffer with what is there, wait if it is too little. */
+static int recv_locked(struct recv *recv, long timeo)
+{
+	int n, err, result = 0;
+
+	for (;;) {
+		note_state(recv);
+		/* Pairs with the lock of pd_rbt_publish(), which counts the change last. */
+		smp_rmb();
+		n = take_some(recv);
+		if (n < 0)
+			return recv->copied ?: n;
+		if (n > 0) {
+			recv->copied += n;
+			if (recv->copied >= recv->len)
+				return recv->copied;
+			if (!(recv->flags & MSG_PEEK))
+				continue;
+		}
+		if (recv->copied >= recv->target)
+			return recv->copied;
+		err = wait_for_more(recv, &timeo, &result);
+		if (err == GO_TO_TCP)
+			return -ERESTARTNOINTR;
+		if (err)
+			return recv->copied ?: result;
+		if (recv->flags & MSG_PEEK) {
+			iov_iter_revert(&recv->msg->msg_iter, recv->copied);
+			recv->copied = 0;
+		}
+	}
+}
+
+/* The socket has gone back to TCP while we slept: TCP's recvmsg does the rest. A
+ * system call of a user's thread that has nothing yet is made anew, so that
+ * nothing of it is left in the module; others wait from here.
+ */
+static int go_to_tcp(struct recv *recv)
+{
+	struct proto *tcp = recv->conn->tcp;
+	int n;
+
+	if (recv->flags & MSG_PEEK) {
+		iov_iter_revert(&recv->msg->msg_iter, recv->copied);
+		recv->copied = 0;
+	}
+	if (!recv->copied && !(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
+		n = tcp->recvmsg(recv->sk, recv->msg, recv->len,
+				 (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT, recv->addr_len);
+		if (n == -EAGAIN && !(recv->flags & MSG_DONTWAIT)) {
+			set_tsk_thread_flag(current, TIF_SIGPENDING);
+			return -ERESTARTNOINTR;
+		}
+		if (n <= 0 || !(recv->flags & MSG_WAITALL))
+			return n;
+		recv->copied = n;
+	}
+	if (recv->copied >= recv->len)
+		return recv->copied;
+	n = tcp->recvmsg(recv->sk, recv->msg, recv->len - recv->copied, recv->flags,
+			 recv->addr_len);
+	return recv->copied ? recv->copied + max(n, 0) : n;
+}
+
+/* The number of bytes that can be read, for who has asked for it with TCP_INQ. */
+static void put_inq(struct recv *recv)
+{
+	int unread;
+
+	if (!tcp_sk(recv->sk)->recvmsg_inq && !recv->msg->msg_get_inq)
+		return;
+	unread = pd_unread(recv->sk, recv->conn);
+	recv->msg->msg_inq = unread;
+	if (tcp_sk(recv->sk)->recvmsg_inq && !recv->by_tcp)
+		put_cmsg(recv->msg, SOL_TCP, TCP_CM_INQ, sizeof(unread), &unread);
+}
+
+int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)
+{
+	struct recv recv = {
+		.sk = sk,
+		.conn = pd_conn_get(sk),
+		.msg = msg,
+		.len = len,
+		.flags = flags,
+		.addr_len = addr_len,
+	};
+	int n;
+
+	if (!recv.conn)
+		return READ_ONCE(sk->sk_prot)->recvmsg(sk, msg, len, flags, addr_len);
+	pd_sock_hook_ops(sk, recv.conn);
+	if (flags & (MSG_ERRQUEUE | MSG_OOB)) {
+		n = recv.conn->tcp->recvmsg(sk, msg, len, flags, addr_len);
+		goto put;
+	}
+	recv.target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
+	mutex_lock(&recv.conn->read_mutex);
+	n = recv_locked(&recv, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
+	mutex_unlock(&recv.conn->read_mutex);
+	if (n == -ERESTARTNOINTR)
+		n = go_to_tcp(&recv);
+	else if (n > 0)
+		put_inq(&recv);
+	if (unlikely(READ_ONCE(recv.conn->released)))
+		pd_sock_try_release(recv.conn);
+put:
+	pd_conn_put(recv.conn);
+	return n;
+}
+
+/* Bytes that have come, by either way. */
+int pd_unread(struct sock *sk, struct pd_conn *conn)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	int in_tcp = READ_ONCE(tp->rcv_nxt) - READ_ONCE(tp->copied_seq);
+
+	/* The FIN has a sequence number, too. */
+	if (in_tcp > 0 && sock_flag(sk, SOCK_DONE))
+		in_tcp--;
+	return max(atomic_read(&conn->rbt.unread), 0) + max(in_tcp, 0);
+}
+
+/* poll() asks, any context, without the socket's lock. */
+bool pd_sock_is_readable(struct sock *sk)
+{
+	struct pd_conn *conn;
+	bool readable = false;
+	u32 seq, ready;
+
+	rcu_read_lock();
+	conn = pd_conn_of(sk);
+	if (conn) {
+		pd_sock_hook_ops(sk, conn);
+		readable = pd_rbt_first(&conn->rbt, &seq, &ready) && ready &&
+			   is_its_turn(sk, seq) &&
+			   pd_unread(sk, conn) >= min(READ_ONCE(sk->sk_rcvlowat), sk->sk_rcvbuf);
+	}
+	rcu_read_unlock();
+	return readable;
+}

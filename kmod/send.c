@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* sendmsg(): the sk_msg program says where a message goes, this file takes it there.
+ *
+ * All of it runs with the sender's socket locked, as in TCP, but for the waits:
+ * so the bytes of one socket are ordered by its lock, and tp->write_seq says how
+ * many of them went over TCP before.
+ */
+#include <linux/skmsg.h>
+#include <net/tcp.h>
+
+#include "engine.h"
+#include "sock_hook.h"
+#include "stats.h"
+
+/* One call. */
+struct send {
+	struct sock *sk;
+	struct pd_conn *conn;
+	struct msghdr *msg;
+	long timeo;
+	/* the reader, if the message is redirected */
+	struct sock *peer_sk; /* the psock has a reference while sk is locked; we have another */
+	struct pd_conn *peer;
+	bool is_not_ready; /* it has not called recv() or poll() yet */
+};
+
+/* What is sent over TCP to such a reader before it is looked at again. */
+#define NOT_READY_BYTES (64 << 10)
+
+/* What only TCP does, does it in stream order. */
+static bool is_for_tcp(struct sock *sk, const struct msghdr *msg)
+{
+	struct tcp_sock *tp = tcp_sk(sk);
+
+	if (msg->msg_flags & (MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY))
+		return true;
+	/* Errors are TCP's to report. */
+	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN || tp->repair)
+		return true;
+	if ((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
+		return true;
+	/* Bytes that TCP holds back, for MSG_MORE or by Nagle's rule: the next ones
+	 * move them on, or the reader would wait for them.
+	 */
+	if (READ_ONCE(tp->write_seq) != tp->snd_nxt) {
+		pd_stat_inc(PD_STAT_TCP_UNSENT);
+		return true;
+	}
+	return false;
+}
+
+/* A reader that asks for what the module does not give, exactly as TCP does. */
+static bool reader_needs_tcp(const struct sock *sk, const struct pd_conn *conn)
+{
+	return !READ_ONCE(conn->spliceable) || READ_ONCE(conn->tcp_only) ||
+	       tcp_sk(sk)->recvmsg_inq || sock_flag(sk, SOCK_RCVTSTAMP) ||
+	       READ_ONCE(sk->sk_tsflags);
+}
+
+/* How much may be unread at the peer: about what TCP would hold for the two of
+ * them, in the reader's and in the sender's buffer.
+ */
+static u32 limit_of(const struct sock *reader, const struct sock *sender)
+{
+	struct net *net = sock_net(reader);
+	u32 limit = 0;
+
+	if (reader->sk_userlocks & SOCK_RCVBUF_LOCK)
+		limit += READ_ONCE(reader->sk_rcvbuf);
+	else
+		limit += max_t(u32, READ_ONCE(reader->sk_rcvbuf),
+			       READ_ONCE(net->ipv4.sysctl_tcp_rmem[2]) / 2);
+	if (sender->sk_userlocks & SOCK_SNDBUF_LOCK)
+		limit += READ_ONCE(sender->sk_sndbuf);
+	else
+		limit += max_t(u32, min_t(u32, READ_ONCE(sender->sk_sndbuf), 1 << 20),
+			       READ_ONCE(sock_net(sender)->ipv4.sysctl_tcp_wmem[2]) / 4);
+	return limit;
+}
+
+static struct pd_pool *pool_of(struct pd_conn *peer, struct sock *peer_sk)
+{
+	struct mem_cgroup *memcg = pd_sock_memcg(peer_sk);
+
+	/* A socket gets its cgroup when it is accepted. */
+	if (likely(peer->pool && pd_pool_is_of(peer->pool, memcg)))
+		return peer->pool;
+	pd_pool_put(peer->pool);
+	peer->pool = pd_pool_get(memcg);
+	return peer->pool;
+}
+
+/* Ask the program. True if the message is redirected to another of our sockets:
+ * then send->peer_sk and send->peer are set, each with a reference.
+ * -EACCES: another agent's program says drop.
+ */
+static int ask(struct send *send, struct sk_psock *psock, size_t size)
+{
+	struct sk_msg msg;
+	int verdict;
+
+	if (psock->apply_bytes && psock->sk_redir) {
+		verdict = __SK_REDIRECT;
+	} else {
+		/* Metadata alone: the start bit in copy says that the payload is not there. */
+		sk_msg_init(&msg);
+		msg.sg.size = min_t(size_t, size, U32_MAX / 2);
+		__set_bit(msg.sg.start, msg.sg.copy);
+		verdict = sk_psock_msg_verdict(send->sk, psock, &msg);
+	}
+	if (verdict == __SK_DROP)
+		return -EACCES;
+	if (verdict != __SK_REDIRECT || !psock->redir_ingress)
+		return 0;
+	if (send->peer) {
+		sock_put(send->peer_sk);
+		pd_conn_put(send->peer);
+	}
+	send->peer = pd_conn_get(psock->sk_redir);
+	if (!send->peer) {
+		pd_stat_inc(PD_STAT_TCP_PEER_GONE);
+		return 0;
+	}
+	if (reader_needs_tcp(psock->sk_redir, send->peer)) {
+		send->is_not_ready = !READ_ONCE(send->peer->spliceable);
+		pd_stat_inc(PD_STAT_TCP_READER);
+		pd_conn_put(send->peer);
+		send->peer = NULL;
+		return 0;
+	}
+	send->peer_sk = psock->sk_redir;
+	sock_hold(send->peer_sk);
+	return 1;
+}
+
+/* The program is asked anew unless it has said how far its verdict reaches. */
+static void end_verdict(struct sk_psock *psock, size_t sent)
+{
+	sk_msg_apply_bytes(psock, sent);
+	if (!psock->apply_bytes && psock->sk_redir) {
+		sock_put(psock->sk_redir);
+		psock->sk_redir = NULL;
+	}
+}
+
+/* At most @size bytes of the message. */
+static int send_over_tcp(struct send *send, size_t size)
+{
+	struct iov_iter *iter = &send->msg->msg_iter;
+	size_t beyond = iov_iter_count(iter) - min(size, iov_iter_count(iter));
+	int sent;
+
+	/* TCP goes by the iterator. */
+	iov_iter_truncate(iter, size);
+	send->conn->in_tcp_send = true;
+	sent = tcp_sendmsg_locked(send->sk, send->msg, size);
+	send->conn->in_tcp_send = false;
+	iov_iter_reexpand(iter, iov_iter_count(iter) + beyond);
+	return sent;
+}
+
+/* The reader's buffer is full: wait, as for a full TCP send buffer. The socket is
+ * locked on entry and on return.
+ */
+static int wait_for_room(struct send *send)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct pd_rbt *rbt = &send->peer->rbt;
+	struct sock *sk = send->sk;
+	int err = 0;
+
+	pd_stat_inc(PD_STAT_FULL);
+	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	add_wait_queue(sk_sleep(sk), &wait);
+	pd_rbt_wants_room(rbt);
+	if (pd_rbt_has_room(rbt))
+		goto out;
+	if (!send->timeo) {
+		err = -EAGAIN;
+		goto out;
+	}
+	if (signal_pending(current)) {
+		err = sock_intr_errno(send->timeo);
+		goto out;
+	}
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+	if (sk_wait_event(sk, &send->timeo,
+			  sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN || rbt->closed ||
+				  pd_rbt_has_room(rbt),
+			  &wait) < 0)
+		err = -EPIPE;
+	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		err = -EPIPE;
+out:
+	remove_wait_queue(sk_sleep(sk), &wait);
+	return err;
+}
+
+/* Copy up to @left bytes into the next stretch of the reader's buffer. Returns how
+ * many, or what pd_rbt_reserve() says, or -EFAULT.
+ */
+static int fill(struct send *send, size_t left)
+{
+	struct pd_pool *pool = pool_of(send->peer, send->peer_sk);
+	struct pd_rbt *rbt = &send->peer->rbt;
+	struct pd_frame *frame;
+	u32 room, filled;
+	int err;
+
+	if (!pool)
+		return -ENOMEM;
+	frame = pd_rbt_reserve(rbt, pool, READ_ONCE(tcp_sk(send->sk)->write_seq), left,
+			       send->sk->sk_allocation, &room);
+	if (IS_ERR(frame))
+		return PTR_ERR(frame);
+	filled = pd_engine_cpu_fill(frame, &send->msg->msg_iter, room);
+	err = pd_rbt_publish(rbt, frame, room, filled);
+	pd_conn_wake_reader(send->peer_sk);
+	if (err) {
+		iov_iter_revert(&send->msg->msg_iter, filled);
+		return err;
+	}
+	if (!filled)
+		return -EFAULT;
+	pd_stat_add(PD_STAT_CPU_BYTES, filled);
+	return filled;
+}
+
+/* Returns how many bytes the reader's buffer took; what is left after -EPIPE (no
+ * reader) or -ENOMEM is for TCP.
+ */
+static size_t redirect(struct send *send, size_t size, int *err)
+{
+	size_t sent = 0;
+	int n;
+
+	send->peer->rbt.limit = limit_of(send->peer_sk, send->sk);
+	pd_conn_pair(send->conn, send->peer);
+	pd_stat_inc(PD_STAT_CPU_MESSAGES);
+	*err = 0;
+	while (sent < size) {
+		n = fill(send, size - sent);
+		if (n > 0) {
+			sent += n;
+			continue;
+		}
+		*err = n;
+		if (n != -EAGAIN)
+			break;
+		*err = wait_for_room(send);
+		if (*err)
+			break;
+	}
+	return sent;
+}
+
+/* What is left of the message, up to what one verdict decides. Returns how many
+ * bytes were sent, -errno if none.
+ */
+static int send_part(struct send *send, size_t size)
+{
+	struct sk_psock *psock = NULL;
+	size_t sent = 0, rest;
+	int err = 0, n;
+
+	if (size && !is_for_tcp(send->sk, send->msg))
+		psock = sk_psock_get(send->sk);
+	if (!psock)
+		return send_over_tcp(send, size);
+	err = ask(send, psock, size);
+	if (err > 0)
+		sent = redirect(send, size, &err);
+	else if (!err)
+		err = -ESRCH; /* not redirected */
+	/* An error of the socket is TCP's to report, and what nobody takes is TCP's
+	 * to send. A reader that does not take it yet may do so after a while.
+	 */
+	if (err == -ESRCH || err == -ENOMEM || err == -EPIPE) {
+		rest = size - sent;
+		if (err == -ENOMEM)
+			pd_stat_inc(PD_STAT_TCP_NO_MEMORY);
+		if (send->is_not_ready)
+			rest = min_t(size_t, rest, NOT_READY_BYTES);
+		n = send_over_tcp(send, rest);
+		if (n > 0)
+			sent += n;
+		else if (!sent)
+			err = n;
+	} else if (!sent) {
+		err = sk_stream_error(send->sk, send->msg->msg_flags, err);
+	}
+	end_verdict(psock, sent);
+	sk_psock_put(send->sk, psock);
+	return sent ?: err;
+}
+
+static int send_locked(struct send *send, size_t size)
+{
+	size_t sent = 0;
+	int n;
+
+	do {
+		send->is_not_ready = false;
+		n = send_part(send, size - sent);
+		if (n > 0)
+			sent += n;
+		/* Anything else that was cut short has its reason. */
+	} while (n == NOT_READY_BYTES && send->is_not_ready && sent < size);
+	return sent ?: n;
+}
+
+int pd_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
+{
+	struct send send = { .sk = sk, .msg = msg, .conn = pd_conn_get(sk) };
+	int sent;
+
+	if (!send.conn)
+		return READ_ONCE(sk->sk_prot)->sendmsg(sk, msg, size);
+	pd_sock_hook_ops(sk, send.conn);
+	lock_sock(sk);
+	send.timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	sent = send_locked(&send, size);
+	release_sock(sk);
+	if (send.peer) {
+		sock_put(send.peer_sk);
+		pd_conn_put(send.peer);
+	}
+	pd_conn_put(send.conn);
+	return sent;
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+#include <linux/skmsg.h>
+#include <linux/sockios.h>
+#include <net/inet_common.h>
+#include <net/tcp.h>
+#include <asm/ioctls.h>
+
+#include "sock_hook.h"
+#include "stats.h"
+
+enum { IPV4, IPV6, FAMILIES };
+
+/* Copies of what the families have, with our functions in some places. The
+ * kernel writes unhash when a psock goes, so they are not const.
+ */
+static struct proto protos[FAMILIES];
+static struct proto_ops ops[FAMILIES];
+static const void *copied_proto[FAMILIES], *copied_ops[FAMILIES];
+static DEFINE_SPINLOCK(copy_lock); /* while a copy is made */
+
+static bool is_ours(const struct proto *proto)
+{
+	return proto->recvmsg == pd_recvmsg;
+}
+
+void pd_sock_unhook(struct sock *sk, struct pd_conn *conn)
+{
+	struct socket *sock;
+	int i;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	if (is_ours(sk->sk_prot))
+		WRITE_ONCE(sk->sk_prot, conn->base);
+	sock = sk->sk_socket;
+	for (i = 0; sock && i < FAMILIES; i++)
+		if (sock->ops == &ops[i])
+			WRITE_ONCE(sock->ops, copied_ops[i]);
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* ---- the end of a socket ----------------------------------------------------- */
+
+/* The slot is free for others, and the socket's references go. */
+static void clear_ulp(struct sock *sk, struct pd_conn *conn)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+
+	WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
+	/* Pairs with pd_conn_of(). */
+	smp_wmb();
+	rcu_assign_pointer(icsk->icsk_ulp_data, NULL);
+	pd_conn_put(conn);
+	module_put(THIS_MODULE);
+}
+
+static void close_socket(struct sock *sk, long timeout)
+{
+	struct pd_conn *conn = pd_conn_get(sk);
+
+	if (conn) {
+		lock_sock(sk);
+		/* As TCP does when bytes are unread: a reset. */
+		if (pd_conn_detach(conn)) {
+			sock_set_flag(sk, SOCK_LINGER);
+			sk->sk_lingertime = 0;
+			timeout = 0;
+		}
+		pd_sock_unhook(sk, conn);
+		release_sock(sk);
+		pd_conn_put(conn);
+	}
+	READ_ONCE(sk->sk_prot)->close(sk, timeout);
+}
+
+/* Also the only end of a child that was never accepted. Softirq or process
+ * context, the socket is locked or nobody's.
+ */
+static void destroy_socket(struct sock *sk)
+{
+	struct pd_conn *conn = pd_conn_get(sk);
+
+	if (conn) {
+		pd_conn_detach(conn);
+		pd_sock_unhook(sk, conn);
+		pd_conn_put(conn);
+	}
+	READ_ONCE(sk->sk_prot)->destroy(sk);
+}
+
+/* connect(AF_UNSPEC), or the reset that ends a socket: locked. */
+static int disconnect_socket(struct sock *sk, int flags)
+{
+	struct pd_conn *conn = pd_conn_get(sk);
+
+	if (conn) {
+		pd_conn_detach(conn);
+		pd_sock_unhook(sk, conn);
+		clear_ulp(sk, conn);
+		pd_conn_put(conn);
+	}
+	return READ_ONCE(sk->sk_prot)->disconnect(sk, flags);
+}
+
+/* The psock goes: sk_callback_lock is held for writing. */
+static void update_ulp(struct sock *sk, struct proto *proto, void (*write_space)(struct sock *sk))
+{
+	struct pd_conn *conn = pd_conn_of(sk);
+
+	sk->sk_write_space = write_space;
+	if (!conn || !is_ours(sk->sk_prot)) {
+		WRITE_ONCE(sk->sk_prot, proto);
+		return;
+	}
+	conn->base = proto;
+	WRITE_ONCE(conn->released, true);
+	refcount_inc(&conn->refs);
+	if (!queue_work(pd_conn_work, &conn->release))
+		pd_conn_put(conn);
+}
+
+/* The socket is dead. The caller puts the module. */
+static void release_ulp(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	struct pd_conn *conn = pd_conn_of(sk);
+
+	if (!conn)
+		return;
+	rcu_assign_pointer(icsk->icsk_ulp_data, NULL);
+	pd_conn_put(conn);
+}
+
+struct tcp_ulp_ops pd_ulp_ops = {
+	.name = "pipedevice",
+	.owner = THIS_MODULE,
+	.update = update_ulp,
+	.release = release_ulp,
+};
+
+static void release_work(struct work_struct *work)
+{
+	struct pd_conn *conn = container_of(work, struct pd_conn, release);
+
+	pd_sock_try_release(conn);
+	pd_conn_put(conn);
+}
+
+void pd_sock_try_release(struct pd_conn *conn)
+{
+	struct sock *sk;
+
+	spin_lock_bh(&conn->lock);
+	sk = conn->sk;
+	if (sk)
+		sock_hold(sk);
+	spin_unlock_bh(&conn->lock);
+	if (!sk)
+		return;
+	lock_sock(sk);
+	if (is_ours(READ_ONCE(sk->sk_prot)) && pd_conn_of(sk) == conn &&
+	    pd_rbt_close_if_empty(&conn->rbt)) {
+		pd_conn_detach(conn);
+		pd_sock_unhook(sk, conn);
+		clear_ulp(sk, conn);
+		pd_stat_inc(PD_STAT_RELEASED);
+	}
+	release_sock(sk);
+	/* Those that sleep in our functions leave them. */
+	pd_conn_wake_all(sk);
+	sock_put(sk);
+}
+
+/* ---- what TCP asks of a proto ------------------------------------------------ */
+
+/* May be called in any context, with or without the socket's lock. */
+static bool stream_memory_free(const struct sock *sk, int wake)
+{
+	struct pd_conn *conn, *peer;
+	bool room = true;
+
+	if (!tcp_stream_memory_free(sk, wake))
+		return false;
+	rcu_read_lock();
+	conn = pd_conn_of(sk);
+	peer = conn && !READ_ONCE(conn->in_tcp_send) ? rcu_dereference(conn->peer) : NULL;
+	if (peer && !pd_rbt_has_room(&peer->rbt)) {
+		pd_rbt_wants_room(&peer->rbt);
+		room = pd_rbt_has_room(&peer->rbt);
+	}
+	rcu_read_unlock();
+	return room;
+}
+
+static int socket_ioctl(struct sock *sk, int cmd, pd_ioctl_arg arg)
+{
+	struct pd_conn *conn = pd_conn_get(sk);
+	struct proto *tcp;
+	int unread, err;
+
+	if (!conn)
+		return READ_ONCE(sk->sk_prot)->ioctl(sk, cmd, arg);
+	tcp = conn->tcp;
+	unread = max(atomic_read(&conn->rbt.unread), 0);
+	err = tcp->ioctl(sk, cmd, arg);
+	if (!err && cmd == SIOCINQ)
+		err = pd_ioctl_add(arg, unread);
+	/* What was redirected before the urgent byte is read before it. */
+	if (!err && cmd == SIOCATMARK && unread)
+		err = pd_ioctl_put(arg, 0);
+	pd_conn_put(conn);
+	return err;
+}
+
+/* TCP_ZEROCOPY_RECEIVE looks at TCP's queue alone: from the first time on nothing
+ * is redirected to this reader.
+ */
+static int socket_getsockopt(struct sock *sk, int level, int name, char __user *value,
+			     int __user *len)
+{
+	struct pd_conn *conn = pd_conn_get(sk);
+	bool unread = false;
+	struct proto *tcp;
+
+	if (!conn)
+		return READ_ONCE(sk->sk_prot)->getsockopt(sk, level, name, value, len);
+	tcp = conn->tcp;
+	if (level == SOL_TCP && name == TCP_ZEROCOPY_RECEIVE) {
+		WRITE_ONCE(conn->tcp_only, true);
+		unread = pd_rbt_has_frames(&conn->rbt);
+	}
+	pd_conn_put(conn);
+	/* recv() has them; after that TCP has the rest. */
+	return unread ? -EINVAL : tcp->getsockopt(sk, level, name, value, len);
+}
+
+#if PD_HAVE_SENDPAGE
+static int socket_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)
+{
+	struct bio_vec bvec = { .bv_page = page, .bv_offset = offset, .bv_len = size };
+	struct msghdr msg = { .msg_flags = flags & ~MSG_SENDPAGE_NOTLAST };
+
+	if (flags & MSG_SENDPAGE_NOTLAST)
+		msg.msg_flags |= MSG_MORE;
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &bvec, 1, size);
+	return pd_sendmsg(sk, &msg, size);
+}
+#endif
+
+static void change_proto(struct proto *proto)
+{
+	proto->close = close_socket;
+	proto->destroy = destroy_socket;
+	proto->disconnect = disconnect_socket;
+	proto->sendmsg = pd_sendmsg;
+	proto->recvmsg = pd_recvmsg;
+	proto->sock_is_readable = pd_sock_is_readable;
+	proto->stream_memory_free = stream_memory_free;
+	proto->ioctl = socket_ioctl;
+	proto->getsockopt = socket_getsockopt;
+#if PD_HAVE_SENDPAGE
+	proto->sendpage = socket_sendpage;
+#endif
+}
+
+/* ---- attach ------------------------------------------------------------------ */
+
+/* Our proto over @tcp, or NULL if that is not TCP's own. By the proto and not by
+ * the family: an IPv4 child of an IPv6 listener has TCPv6's.
+ */
+static struct proto *proto_over(struct proto *tcp)
+{
+	int i = tcp == &tcp_prot ? IPV4 : IPV6;
+
+	if (i == IPV6 && (tcp->sendmsg != tcp_prot.sendmsg || tcp->recvmsg != tcp_prot.recvmsg ||
+			  strcmp(tcp->name, "TCPv6")))
+		return NULL;
+	/* Pairs with smp_store_release() below. */
+	if (likely(smp_load_acquire(&copied_proto[i]) == tcp))
+		return &protos[i];
+	spin_lock_bh(&copy_lock);
+	if (!copied_proto[i]) {
+		protos[i] = *tcp;
+		change_proto(&protos[i]);
+		smp_store_release(&copied_proto[i], tcp);
+	}
+	spin_unlock_bh(&copy_lock);
+	return copied_proto[i] == tcp ? &protos[i] : NULL;
+}
+
+int pd_sock_attach(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	struct sk_psock *psock;
+	struct pd_conn *conn;
+	struct proto *proto;
+	int err = -EINVAL;
+
+	if (!sk_fullsock(sk) || sk->sk_protocol != IPPROTO_TCP)
+		return -EINVAL;
+	if (!try_module_get(THIS_MODULE)) /* for the ULP */
+		return -EINVAL;
+	psock = sk_psock_get(sk);
+	if (!psock)
+		goto put_module;
+	proto = proto_over(psock->sk_proto);
+	if (!proto || !psock->progs.msg_parser || psock->progs.stream_verdict ||
+	    psock->progs.skb_verdict)
+		goto put_psock;
+	err = -EBUSY;
+	if (!list_empty(&psock->ingress_msg))
+		goto put_psock;
+	err = -ENOMEM;
+	conn = pd_conn_alloc(sk, psock->sk_proto);
+	if (!conn)
+		goto put_psock;
+	INIT_WORK(&conn->release, release_work);
+
+	write_lock_bh(&sk->sk_callback_lock);
+	err = -EEXIST;
+	if (icsk->icsk_ulp_ops || is_ours(sk->sk_prot))
+		goto unlock;
+	conn->base = sk->sk_prot;
+	rcu_assign_pointer(icsk->icsk_ulp_data, conn);
+	/* Pairs with pd_conn_of(). */
+	smp_wmb();
+	WRITE_ONCE(icsk->icsk_ulp_ops, &pd_ulp_ops);
+	WRITE_ONCE(sk->sk_prot, proto);
+	write_unlock_bh(&sk->sk_callback_lock);
+	sk_psock_put(sk, psock);
+	pd_stat_inc(PD_STAT_ATTACHED);
+	return 0;
+unlock:
+	write_unlock_bh(&sk->sk_callback_lock);
+	pd_conn_put(conn);
+put_psock:
+	sk_psock_put(sk, psock);
+put_module:
+	module_put(THIS_MODULE);
+	pd_stat_inc(PD_STAT_ATTACH_REFUSED);
+	return err;
+}
+
+static const struct proto_ops *ops_over(const struct proto_ops *stream)
+{
+	int i = stream == &inet_stream_ops ? IPV4 : IPV6;
+
+	if (i == IPV6 && stream->family != PF_INET6)
+		return NULL;
+	/* Pairs with smp_store_release() below. */
+	if (likely(smp_load_acquire(&copied_ops[i]) == stream))
+		return &ops[i];
+	spin_lock_bh(&copy_lock);
+	if (!copied_ops[i]) {
+		memcpy(&ops[i], stream, sizeof(ops[i]));
+		ops[i].splice_read = pd_splice_read;
+		smp_store_release(&copied_ops[i], stream);
+	}
+	spin_unlock_bh(&copy_lock);
+	return copied_ops[i] == stream ? &ops[i] : NULL;
+}
+
+void pd_sock_hook_ops(struct sock *sk, struct pd_conn *conn)
+{
+	const struct proto_ops *changed;
+	struct socket *sock;
+
+	if (likely(READ_ONCE(conn->spliceable)))
+		return;
+	write_lock_bh(&sk->sk_callback_lock);
+	sock = sk->sk_socket;
+	if (sock && sock->ops && is_ours(sk->sk_prot)) {
+		changed = ops_over(sock->ops);
+		if (changed) {
+			WRITE_ONCE(sock->ops, changed);
+			WRITE_ONCE(conn->spliceable, true);
+		}
+	}
+	write_unlock_bh(&sk->sk_callback_lock);
+}

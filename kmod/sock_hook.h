@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Where the module stands between a socket's calls and TCP: its struct proto,
+ * its place as the socket's ULP, its sock->ops.
+ */
+#ifndef PD_SOCK_HOOK_H
+#define PD_SOCK_HOOK_H
+
+#include <linux/net.h>
+#include <net/tcp.h>
+
+#include "compat.h"
+#include "conn.h"
+
+extern struct tcp_ulp_ops pd_ulp_ops;
+
+/* Attach to @sk, which has a psock, is ESTABLISHED or about to be, and is locked
+ * (owned by a task or in softirq). Any context.
+ * -EINVAL: no psock, or not a plain TCP socket beneath; -EEXIST: has a ULP;
+ * -EBUSY: somebody else has redirected bytes to it; -ENOMEM.
+ */
+int pd_sock_attach(struct sock *sk);
+/* Put sk_prot back to what it is without us. Any context. */
+void pd_sock_unhook(struct sock *sk, struct pd_conn *conn);
+/* Give a socket whose psock has gone back to TCP, if nothing is left to read.
+ * Process context, the socket is not locked.
+ */
+void pd_sock_try_release(struct pd_conn *conn);
+/* From now on splice() is ours, too. @sk belongs to the caller's open file. */
+void pd_sock_hook_ops(struct sock *sk, struct pd_conn *conn);
+
+/* send.c */
+int pd_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
+/* recv.c */
+int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len);
+bool pd_sock_is_readable(struct sock *sk);
+int pd_unread(struct sock *sk, struct pd_conn *conn);
+/* splice.c */
+ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
+		       unsigned int flags);
+
+#endif /* PD_SOCK_HOOK_H */

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* splice() from an attached socket: what recvmsg() gives, in pages of their own. */
+#include <linux/fs.h>
+#include <linux/pipe_fs_i.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+
+#include "sock_hook.h"
+
+#define PAGES 16
+
+static void release_page(struct splice_pipe_desc *desc, unsigned int i)
+{
+	put_page(desc->pages[i]);
+}
+
+/* Pages for @len bytes at most; returns how many. */
+static int alloc_pages_for(struct page **pages, size_t len)
+{
+	int n;
+
+	for (n = 0; n < PAGES && n * PAGE_SIZE < len; n++) {
+		pages[n] = alloc_page(GFP_KERNEL | __GFP_ACCOUNT);
+		if (!pages[n])
+			break;
+	}
+	return n;
+}
+
+ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
+		       unsigned int flags)
+{
+	static const struct pipe_buf_operations page_ops = {
+		.release = generic_pipe_buf_release,
+		.get = generic_pipe_buf_get,
+	};
+	struct partial_page partial[PAGES];
+	struct page *pages[PAGES];
+	struct bio_vec bvecs[PAGES];
+	struct splice_pipe_desc desc = {
+		.pages = pages,
+		.partial = partial,
+		.nr_pages_max = PAGES,
+		.ops = &page_ops,
+		.spd_release = release_page,
+	};
+	bool nonblock = (sock->file && sock->file->f_flags & O_NONBLOCK) ||
+			flags & SPLICE_F_NONBLOCK;
+	struct msghdr msg = {};
+	int allocated, got, i;
+	ssize_t left;
+
+	if (!len)
+		return 0;
+	if (*ppos)
+		return -ESPIPE;
+	/* No more than the pipe takes, or bytes would be read and have nowhere to go. */
+	left = pipe->max_usage - pipe_occupancy(pipe->head, pipe->tail);
+	if (left <= 0)
+		return -EAGAIN;
+	len = min_t(size_t, len, left * PAGE_SIZE);
+	allocated = alloc_pages_for(pages, len);
+	if (!allocated)
+		return -ENOMEM;
+	len = min_t(size_t, len, allocated * PAGE_SIZE);
+	for (i = 0; i < allocated; i++) {
+		bvecs[i].bv_page = pages[i];
+		bvecs[i].bv_offset = 0;
+		bvecs[i].bv_len = PAGE_SIZE;
+	}
+	iov_iter_bvec(&msg.msg_iter, ITER_DEST, bvecs, allocated, len);
+	got = sock_recvmsg(sock, &msg, nonblock ? MSG_DONTWAIT : 0);
+	for (i = 0; i < allocated; i++) {
+		partial[i].offset = 0;
+		partial[i].len = clamp_t(int, got - i * (int)PAGE_SIZE, 0, PAGE_SIZE);
+		partial[i].private = 0;
+		if (partial[i].len <= 0)
+			put_page(pages[i]);
+		else
+			desc.nr_pages++;
+	}
+	return got <= 0 ? got : splice_to_pipe(pipe, &desc);
+}

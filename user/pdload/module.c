@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "module.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libkmod.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host.h"
+
+#define NAME "pipedevice"
+#define STAT_FILE "/proc/pipedevice_stat"
+#define TRIES_A_SECOND 50
+
+bool pd_module__is_loaded(void)
+{
+	return !access("/sys/module/" NAME "/refcnt", F_OK);
+}
+
+/* What the kernel's answer to init_module() means. */
+static void explain(int err, const char *release, char why[PD_MODULE_WHY])
+{
+	switch (err) {
+	case -ENOENT:
+		snprintf(why, PD_MODULE_WHY,
+			 "%s.ko is not installed for Linux %s: `make dkms-install` builds it", NAME,
+			 release);
+		break;
+	case -EPERM:
+		snprintf(why, PD_MODULE_WHY, "this process may not load modules (CAP_SYS_MODULE)");
+		break;
+	case -ENOKEY:
+	case -EKEYREJECTED:
+		snprintf(why, PD_MODULE_WHY,
+			 "%s.ko is not signed with a key that this kernel trusts (Secure Boot)",
+			 NAME);
+		break;
+	case -ENOEXEC:
+		snprintf(why, PD_MODULE_WHY, "%s.ko was built for another kernel than Linux %s",
+			 NAME, release);
+		break;
+	default:
+		snprintf(why, PD_MODULE_WHY, "the kernel refused %s.ko: %s; see dmesg", NAME,
+			 strerror(-err));
+	}
+}
+
+static int insert(struct kmod_ctx *ctx)
+{
+	struct kmod_list *list = NULL, *at;
+	int err;
+
+	err = kmod_module_new_from_lookup(ctx, NAME, &list);
+	if (!err && !list)
+		err = -ENOENT;
+	kmod_list_foreach(at, list)
+	{
+		struct kmod_module *module = kmod_module_get_module(at);
+
+		err = kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
+		kmod_module_unref(module);
+		if (err)
+			break;
+	}
+	kmod_module_unref_list(list);
+	return err;
+}
+
+int pd_module__load(char why[PD_MODULE_WHY])
+{
+	const char *configuration = NULL;
+	static struct pd_host host;
+	struct kmod_ctx *ctx;
+	struct utsname name;
+	int err;
+
+	if (pd_module__is_loaded())
+		return 0;
+	pd_host__collect(&host);
+	if (host.modules == PD_NO) {
+		snprintf(why, PD_MODULE_WHY, "%s", host.modules_why);
+		return -EPERM;
+	}
+	uname(&name);
+	ctx = kmod_new(NULL, &configuration);
+	if (!ctx) {
+		snprintf(why, PD_MODULE_WHY, "out of memory");
+		return -ENOMEM;
+	}
+	err = insert(ctx);
+	kmod_unref(ctx);
+	if (err)
+		explain(err, name.release, why);
+	return err;
+}
+
+static int remove_now(void)
+{
+	struct kmod_module *module = NULL;
+	struct kmod_ctx *ctx = kmod_new(NULL, NULL);
+	int err = -ENOMEM;
+
+	if (!ctx)
+		return err;
+	err = kmod_module_new_from_name(ctx, NAME, &module);
+	if (!err)
+		err = kmod_module_remove_module(module, O_NONBLOCK);
+	kmod_module_unref(module);
+	kmod_unref(ctx);
+	return err;
+}
+
+int pd_module__unload(int seconds)
+{
+	const struct timespec pause = { .tv_nsec = 1000000000L / TRIES_A_SECOND };
+	int err = 0;
+
+	for (int i = 0; i <= seconds * TRIES_A_SECOND; i++) {
+		if (!pd_module__is_loaded())
+			return 0;
+		err = remove_now();
+		if (!err)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+long pd_module__sockets(void)
+{
+	FILE *file = fopen(STAT_FILE, "re");
+	long value = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "CurrConns %ld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
