@@ -5,12 +5,19 @@
  * so the bytes of one socket are ordered by its lock, and tp->write_seq says how
  * many of them went over TCP before.
  */
+#include <linux/module.h>
+#include <linux/random.h>
 #include <linux/skmsg.h>
 #include <net/tcp.h>
 
 #include "engine.h"
 #include "sock_hook.h"
 #include "stats.h"
+
+/* For tests of the order between TCP and redirected messages. */
+static unsigned int over_tcp;
+module_param(over_tcp, uint, 0644);
+MODULE_PARM_DESC(over_tcp, "percentage of messages, at random, that go over TCP (default: 0)");
 
 /* One call. */
 struct send {
@@ -111,6 +118,8 @@ static int ask(struct send *send, struct sk_psock *psock, size_t size)
 	if (verdict == __SK_DROP)
 		return -EACCES;
 	if (verdict != __SK_REDIRECT || !psock->redir_ingress)
+		return 0;
+	if (unlikely(READ_ONCE(over_tcp)) && get_random_u32() % 100 < READ_ONCE(over_tcp))
 		return 0;
 	if (send->peer) {
 		sock_put(send->peer_sk);

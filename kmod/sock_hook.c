@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
 #include <linux/skmsg.h>
+#include <linux/in6.h>
 #include <linux/sockios.h>
 #include <net/inet_common.h>
 #include <net/tcp.h>
@@ -234,6 +235,28 @@ static int socket_getsockopt(struct sock *sk, int level, int name, char __user *
 	return unread ? -EINVAL : tcp->getsockopt(sk, level, name, value, len);
 }
 
+/* IPV6_ADDRFORM makes an IPv4 socket of one that was IPv6's, with the family's own
+ * proto: so it has to be TCP's again first.
+ */
+static int socket_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
+			     unsigned int len)
+{
+	struct pd_conn *conn = pd_conn_get(sk);
+	bool busy = false;
+	struct proto *tcp;
+
+	if (!conn)
+		return READ_ONCE(sk->sk_prot)->setsockopt(sk, level, name, value, len);
+	tcp = conn->tcp;
+	if (level == SOL_IPV6 && name == IPV6_ADDRFORM) {
+		pd_sock_try_release(conn);
+		busy = !pd_conn_is_detached(conn);
+	}
+	pd_conn_put(conn);
+	/* Redirected bytes are unread: recv() has them. */
+	return busy ? -EBUSY : tcp->setsockopt(sk, level, name, value, len);
+}
+
 #if PD_HAVE_SENDPAGE
 static int socket_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)
 {
@@ -258,6 +281,7 @@ static void change_proto(struct proto *proto)
 	proto->stream_memory_free = stream_memory_free;
 	proto->ioctl = socket_ioctl;
 	proto->getsockopt = socket_getsockopt;
+	proto->setsockopt = socket_setsockopt;
 #if PD_HAVE_SENDPAGE
 	proto->sendpage = socket_sendpage;
 #endif

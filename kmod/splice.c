@@ -44,8 +44,8 @@ ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info
 		.ops = &page_ops,
 		.spd_release = release_page,
 	};
-	bool nonblock = (sock->file && sock->file->f_flags & O_NONBLOCK) ||
-			flags & SPLICE_F_NONBLOCK;
+	/* SPLICE_F_NONBLOCK is about the pipe. */
+	bool nonblock = sock->file && sock->file->f_flags & O_NONBLOCK;
 	struct msghdr msg = {};
 	int allocated, got, i;
 	ssize_t left;
