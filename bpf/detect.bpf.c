@@ -440,6 +440,13 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 		return 0;
 	if (conn->state != PD_STATE_PAIRED && conn->state != PD_STATE_RELEASED)
 		return 0;
+	if (conn->engine > PD_ENGINE_SOCKMAP) {
+		struct tcp_sock *tp = tcp_sock_of(skops);
+		struct pd_sock_info info;
+
+		if (tp)
+			read_module_counters(conn, tp, &info);
+	}
 	own = conn->key;
 	bpf_map_delete_elem(&pd_ends, &own);
 	if (own.role == PD_ROLE_PASSIVE) {

@@ -5,6 +5,7 @@
 
 #include "compat.bpf.h"
 #include "maps.bpf.h"
+#include "uapi/pipedevice.h"
 
 /* The direction goes over TCP for @reason. */
 static __always_inline void note_reason(struct pd_conn *conn, __u32 reason)
@@ -168,6 +169,24 @@ __weak __u64 walk_queue(__u64 sock)
 		at = BPF_CORE_READ(at, next);
 	}
 	return WALK_TOO_LONG;
+}
+
+/* What the module knows of its socket @tp better than the verdict: a verdict is for
+ * many messages, and one that is redirected may go over TCP in the end.
+ */
+static __always_inline void read_module_counters(struct pd_conn *conn, struct tcp_sock *tp,
+						 struct pd_sock_info *info)
+{
+	void *data = (void *)BPF_CORE_READ(tp, inet_conn.icsk_ulp_data);
+
+	__builtin_memset(info, 0, sizeof(*info));
+	if (!data || !BPF_CORE_READ(tp, inet_conn.icsk_ulp_ops) ||
+	    bpf_probe_read_kernel(info, sizeof(*info), data))
+		return;
+	conn->redirected_bytes = info->redirected_bytes;
+	conn->redirected_messages = info->redirected_messages;
+	conn->tcp_bytes = info->tcp_bytes;
+	conn->tcp_messages = info->tcp_messages;
 }
 
 #endif /* PD_DIRECTION_BPF_H */

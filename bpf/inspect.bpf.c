@@ -47,7 +47,15 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now.attached = conn->engine > PD_ENGINE_SOCKMAP &&
 		       BPF_CORE_READ(tp, inet_conn.icsk_ulp_ops);
 	psock = (void *)psock_of(tp);
-	if (psock && conn->state != PD_STATE_DECLINED) {
+	if (conn->engine > PD_ENGINE_SOCKMAP) {
+		struct pd_sock_info info;
+
+		/* Only copies: whoever reads them anew writes the same. */
+		read_module_counters(conn, tp, &info);
+		now.in_sockmap = psock != 0;
+		now.unread = info.unread;
+		now.queue_empty = !info.held;
+	} else if (psock && conn->state != PD_STATE_DECLINED) {
 		/* A pointer is no number to the verifier; its copy is. */
 		bpf_probe_read_kernel(&sock, sizeof(sock), &tp);
 		/* Sleepers on both sides of the count: see release in pdload. */

@@ -102,6 +102,7 @@ struct inet_sock {
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 	const void *icsk_ulp_ops;
+	void *icsk_ulp_data;
 };
 
 struct tcp_sock {

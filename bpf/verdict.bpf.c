@@ -185,6 +185,31 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 	return 1;
 }
 
+/* The module is asked for a verdict and keeps it for so many bytes: only a
+ * socket that leaves pd_socks, which ends it, makes it change.
+ */
+#define MODULE_BYTES (16U << 20)
+
+static __noinline int verdict_for_module(struct sk_msg_md *msg, struct pd_conn *conn,
+					 struct tcp_sock *tp)
+{
+	struct pd_sock_info info;
+	struct pd_key peer;
+
+	if (!conn || !tp)
+		return 0;
+	read_module_counters(conn, tp, &info);
+	peer = peer_of(&conn->key);
+	if (bpf_msg_redirect_hash(msg, &pd_socks, &peer, BPF_F_INGRESS) != SK_PASS)
+		return 0;
+	bpf_msg_apply_bytes(msg, MODULE_BYTES);
+	if (conn->path != PD_PATH_REDIRECTED) {
+		conn->path = PD_PATH_REDIRECTED;
+		emit(conn, PD_EVENT_ACCELERATE, PD_REASON_NONE);
+	}
+	return 1;
+}
+
 SEC("sk_msg")
 int verdict(struct sk_msg_md *msg)
 {
@@ -203,6 +228,10 @@ int verdict(struct sk_msg_md *msg)
 	if (!tp)
 		return SK_PASS;
 	if (may_redirect(conn, tp, size)) {
+		if (conn->engine > PD_ENGINE_SOCKMAP) {
+			verdict_for_module(msg, conn, tp);
+			return SK_PASS;
+		}
 		peer = peer_of(&conn->key);
 		/* SK_DROP here means that the peer has gone: TCP then says
 		 * what there is to say.
@@ -218,6 +247,9 @@ int verdict(struct sk_msg_md *msg)
 			return SK_PASS;
 		}
 	}
+	/* The module counts what goes over TCP. */
+	if (conn->engine > PD_ENGINE_SOCKMAP)
+		return SK_PASS;
 	/* Refused with EPIPE: these bytes go nowhere. */
 	if (tp->inet_conn.icsk_inet.sk.sk_shutdown & SEND_SHUTDOWN)
 		return SK_PASS;

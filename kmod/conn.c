@@ -2,6 +2,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <net/tcp.h>
+#include <uapi/pipedevice.h>
 
 #include "conn.h"
 #include "sock_hook.h"
@@ -13,6 +14,10 @@ static struct kmem_cache *cache;
 
 int pd_conn_init(void)
 {
+	BUILD_BUG_ON(offsetof(struct pd_conn, sent.tcp_messages) !=
+		     offsetof(struct pd_sock_info, tcp_messages));
+	BUILD_BUG_ON(offsetof(struct pd_conn, rbt.unread) != offsetof(struct pd_sock_info, unread));
+	BUILD_BUG_ON(offsetof(struct pd_conn, rbt.held) != offsetof(struct pd_sock_info, held));
 	cache = KMEM_CACHE(pd_conn, SLAB_ACCOUNT);
 	if (!cache)
 		return -ENOMEM;
@@ -126,11 +131,28 @@ void pd_conn_wake_reader(struct sock *sk)
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 
+/* A sender that sleeps for room goes on although TCP's own queue is full, and
+ * sk_write_space() says nothing then.
+ */
+static void wake_sleepers(struct sock *sk)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_poll(&wq->wait, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+	rcu_read_unlock();
+}
+
 static void call_write_space(struct sock *sk)
 {
 	read_lock_bh(&sk->sk_callback_lock);
-	if (!sock_flag(sk, SOCK_DEAD))
+	if (!sock_flag(sk, SOCK_DEAD)) {
 		sk->sk_write_space(sk);
+		if (!sk_stream_is_writeable(sk))
+			wake_sleepers(sk);
+	}
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 

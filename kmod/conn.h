@@ -15,6 +15,15 @@
 #include "rbt.h"
 
 struct pd_conn {
+	/* BPF programs read these, as struct pd_sock_info. */
+	struct {
+		u64 redirected_bytes;
+		u64 redirected_messages;
+		u64 tcp_bytes;
+		u64 tcp_messages;
+	} sent; /* under the socket's lock */
+	struct pd_rbt rbt; /* what its reader has to read */
+
 	refcount_t refs;
 	spinlock_t lock; /* protects sk and peer */
 	struct sock *sk; /* NULL once detached; no reference: whoever uses it takes one */
@@ -24,7 +33,6 @@ struct pd_conn {
 
 	/* the reader */
 	struct mutex read_mutex; /* one reader at a time; taken before the socket's lock */
-	struct pd_rbt rbt;
 	struct pd_pool *pool; /* of the frames in rbt: the producer's */
 	bool spliceable; /* sock->ops is ours, so that splice() finds the rbt */
 	bool tcp_only; /* the reader has asked for what only TCP gives */

@@ -35,7 +35,8 @@ u32 pd_rbt_close(struct pd_rbt *rbt)
 
 	spin_lock_bh(&rbt->lock);
 	rbt->closed = true;
-	unread = atomic_xchg(&rbt->unread, 0);
+	unread = rbt->unread;
+	WRITE_ONCE(rbt->unread, 0);
 	/* One that is FILLING is dropped by pd_rbt_publish(). */
 	list_for_each_entry_safe(frame, next, &rbt->frames, list) {
 		if (frame->filled != frame->reserved)
@@ -140,7 +141,7 @@ int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 fil
 	if (unused)
 		unlink_frame(rbt, frame);
 	else
-		atomic_add(filled, &rbt->unread);
+		WRITE_ONCE(rbt->unread, rbt->unread + filled);
 	WRITE_ONCE(rbt->changes, rbt->changes + 1);
 	spin_unlock_bh(&rbt->lock);
 	if (unused)
@@ -204,8 +205,8 @@ void pd_rbt_consume(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
 {
 	bool unused;
 
-	atomic_sub(bytes, &rbt->unread);
 	spin_lock_bh(&rbt->lock);
+	WRITE_ONCE(rbt->unread, rbt->unread - bytes);
 	frame->taken += bytes;
 	unused = is_used_up(frame);
 	if (unused)

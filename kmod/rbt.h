@@ -14,20 +14,20 @@
 #ifndef PD_RBT_H
 #define PD_RBT_H
 
-#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 
 #include "pool.h"
 
 struct pd_rbt {
+	/* These two are the tail of struct pd_sock_info; written under the lock. */
+	u32 unread; /* payload bytes that are READY */
+	u32 held; /* bytes of the frames */
 	spinlock_t lock; /* protects the frames, but for their payload, and closed */
 	struct list_head frames;
 	bool closed; /* nothing is reserved any more */
 	bool blocked; /* the producer waits for room, see pd_rbt_wants_room() */
-	u32 held; /* bytes of the frames; written under the lock */
 	u32 limit; /* of held; the producer's */
-	atomic_t unread; /* payload bytes that are READY */
 	u32 changes; /* counts what the producer did that a waiting consumer has to look at */
 };
 

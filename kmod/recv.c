@@ -39,14 +39,20 @@ static bool is_its_turn(const struct sock *sk, u32 seq)
 	return !before(READ_ONCE(tcp_sk(sk)->copied_seq), seq);
 }
 
-/* How many bytes of TCP come before the first frame. */
+/* How many bytes of TCP may be read before there is a frame to be read. Not more than
+ * have come: what was redirected before a byte that is here is in a frame by now, and
+ * what is redirected after this look comes before bytes that are still to come.
+ */
 static size_t tcp_limit(const struct recv *recv)
 {
-	u32 seq, ready;
+	const struct tcp_sock *tp = tcp_sk(recv->sk);
+	u32 copied_seq = READ_ONCE(tp->copied_seq), end = READ_ONCE(tp->rcv_nxt), seq, ready;
 
-	if (!pd_rbt_first(&recv->conn->rbt, &seq, &ready))
-		return SIZE_MAX;
-	return max((s32)(seq - READ_ONCE(tcp_sk(recv->sk)->copied_seq)), 0);
+	/* rcv_nxt is read before the frames. */
+	smp_rmb();
+	if (pd_rbt_first(&recv->conn->rbt, &seq, &ready) && before(seq, end))
+		end = seq;
+	return max((s32)(end - copied_seq), 0);
 }
 
 static u32 copy_out(struct recv *recv, struct pd_frame *frame, u32 offset, u32 bytes)
@@ -105,6 +111,7 @@ static int peek(struct recv *recv)
 	struct pd_rbt *rbt = &recv->conn->rbt;
 	int peek_off = sk_peek_offset(recv->sk, MSG_PEEK);
 	size_t offset = max(peek_off, 0), limit = tcp_limit(recv);
+	u32 end = READ_ONCE(tcp_sk(recv->sk)->copied_seq) + limit;
 	struct pd_frame *frame;
 	u32 seq, ready, n;
 	int copied = 0;
@@ -117,11 +124,10 @@ static int peek(struct recv *recv)
 	} else if (offset < limit) {
 		return 0;
 	} else {
-		offset -= limit == SIZE_MAX ? 0 : limit;
+		offset -= limit;
 	}
 	frame = pd_rbt_first(rbt, &seq, &ready);
-	while (frame && ready && recv->copied + copied < recv->len &&
-	       (s32)(seq - READ_ONCE(tcp_sk(recv->sk)->copied_seq)) <= (s32)limit) {
+	while (frame && ready && recv->copied + copied < recv->len && !before(end, seq)) {
 		if (offset < ready) {
 			u32 want = min_t(size_t, ready - offset, recv->len - recv->copied - copied);
 
@@ -375,7 +381,7 @@ int pd_unread(struct sock *sk, struct pd_conn *conn)
 	/* The FIN has a sequence number, too. */
 	if (in_tcp > 0 && sock_flag(sk, SOCK_DONE))
 		in_tcp--;
-	return max(atomic_read(&conn->rbt.unread), 0) + max(in_tcp, 0);
+	return (int)READ_ONCE(conn->rbt.unread) + max(in_tcp, 0);
 }
 
 /* poll() asks, any context, without the socket's lock. */

@@ -164,6 +164,10 @@ static int send_over_tcp(struct send *send, size_t size)
 	send->conn->in_tcp_send = true;
 	sent = tcp_sendmsg_locked(send->sk, send->msg, size);
 	send->conn->in_tcp_send = false;
+	if (sent > 0) {
+		send->conn->sent.tcp_bytes += sent;
+		send->conn->sent.tcp_messages++;
+	}
 	iov_iter_reexpand(iter, iov_iter_count(iter) + beyond);
 	return sent;
 }
@@ -231,7 +235,6 @@ static int fill(struct send *send, size_t left)
 	}
 	if (!filled)
 		return -EFAULT;
-	pd_stat_add(PD_STAT_CPU_BYTES, filled);
 	return filled;
 }
 
@@ -245,7 +248,6 @@ static size_t redirect(struct send *send, size_t size, int *err)
 
 	send->peer->rbt.limit = limit_of(send->peer_sk, send->sk);
 	pd_conn_pair(send->conn, send->peer);
-	pd_stat_inc(PD_STAT_CPU_MESSAGES);
 	*err = 0;
 	while (sent < size) {
 		n = fill(send, size - sent);
@@ -259,6 +261,12 @@ static size_t redirect(struct send *send, size_t size, int *err)
 		*err = wait_for_room(send);
 		if (*err)
 			break;
+	}
+	if (sent) {
+		send->conn->sent.redirected_bytes += sent;
+		send->conn->sent.redirected_messages++;
+		pd_stat_add(PD_STAT_CPU_BYTES, sent);
+		pd_stat_inc(PD_STAT_CPU_MESSAGES);
 	}
 	return sent;
 }

@@ -93,14 +93,18 @@ static void destroy_socket(struct sock *sk)
 static int disconnect_socket(struct sock *sk, int flags)
 {
 	struct pd_conn *conn = pd_conn_get(sk);
+	int err;
 
 	if (conn) {
 		pd_conn_detach(conn);
 		pd_sock_unhook(sk, conn);
+	}
+	err = READ_ONCE(sk->sk_prot)->disconnect(sk, flags);
+	if (conn) {
 		clear_ulp(sk, conn);
 		pd_conn_put(conn);
 	}
-	return READ_ONCE(sk->sk_prot)->disconnect(sk, flags);
+	return err;
 }
 
 /* The psock goes: sk_callback_lock is held for writing. */
@@ -202,7 +206,7 @@ static int socket_ioctl(struct sock *sk, int cmd, pd_ioctl_arg arg)
 	if (!conn)
 		return READ_ONCE(sk->sk_prot)->ioctl(sk, cmd, arg);
 	tcp = conn->tcp;
-	unread = max(atomic_read(&conn->rbt.unread), 0);
+	unread = (int)READ_ONCE(conn->rbt.unread);
 	err = tcp->ioctl(sk, cmd, arg);
 	if (!err && cmd == SIOCINQ)
 		err = pd_ioctl_add(arg, unread);
