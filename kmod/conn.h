@@ -38,6 +38,7 @@ struct pd_conn {
 	bool tcp_only; /* the reader has asked for what only TCP gives */
 
 	bool released; /* the psock has gone: back to TCP once rbt is empty */
+	bool sent_urgent; /* MSG_OOB: from then on this socket sends over TCP */
 	bool in_tcp_send; /* inside TCP's sendmsg, under the socket's lock */
 	struct work_struct release;
 	struct rcu_head rcu;

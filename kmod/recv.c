@@ -146,6 +146,29 @@ static int peek(struct recv *recv)
 	return copied;
 }
 
+/* Some of a message was read, and the next byte of TCP is the urgent one: TCP's recvmsg
+ * stops before it, and passes over it when it is called anew.
+ */
+static bool is_at_mark(const struct recv *recv)
+{
+	const struct tcp_sock *tp = tcp_sk(recv->sk);
+	u32 seq, ready;
+
+	if (likely(!READ_ONCE(tp->urg_data)) || READ_ONCE(tp->urg_seq) != READ_ONCE(tp->copied_seq))
+		return false;
+	return !pd_rbt_first(&recv->conn->rbt, &seq, &ready) || !is_its_turn(recv->sk, seq);
+}
+
+/* Is there anything, for who asks for no bytes at all? */
+static bool has_some(const struct recv *recv)
+{
+	u32 seq, ready;
+
+	if (pd_rbt_first(&recv->conn->rbt, &seq, &ready) && ready && is_its_turn(recv->sk, seq))
+		return true;
+	return tcp_limit(recv);
+}
+
 /* Read what is there. Returns what was read, 0 if nothing is there now, -errno. */
 static int take_some(struct recv *recv)
 {
@@ -270,12 +293,14 @@ static int recv_locked(struct recv *recv, long timeo)
 		note_state(recv);
 		/* Pairs with the lock of pd_rbt_publish(), which counts the change last. */
 		smp_rmb();
+		if (unlikely(!recv->len) && has_some(recv))
+			return 0;
 		n = take_some(recv);
 		if (n < 0)
 			return recv->copied ?: n;
 		if (n > 0) {
 			recv->copied += n;
-			if (recv->copied >= recv->len)
+			if (recv->copied >= recv->len || is_at_mark(recv))
 				return recv->copied;
 			if (!(recv->flags & MSG_PEEK))
 				continue;
@@ -384,6 +409,14 @@ int pd_unread(struct sock *sk, struct pd_conn *conn)
 	return (int)READ_ONCE(conn->rbt.unread) + max(in_tcp, 0);
 }
 
+/* As many bytes as the reader waits for have come, or no more can come. */
+bool pd_has_enough(struct sock *sk, struct pd_conn *conn)
+{
+	int lowat = READ_ONCE(sk->sk_rcvlowat);
+
+	return lowat <= 1 || pd_unread(sk, conn) >= lowat || !pd_rbt_has_room(&conn->rbt);
+}
+
 /* poll() asks, any context, without the socket's lock. */
 bool pd_sock_is_readable(struct sock *sk)
 {
@@ -395,9 +428,9 @@ bool pd_sock_is_readable(struct sock *sk)
 	conn = pd_conn_of(sk);
 	if (conn) {
 		pd_sock_hook_ops(sk, conn);
+		/* What comes before the first frame is here, too: one after the other. */
 		readable = pd_rbt_first(&conn->rbt, &seq, &ready) && ready &&
-			   is_its_turn(sk, seq) &&
-			   pd_unread(sk, conn) >= min(READ_ONCE(sk->sk_rcvlowat), sk->sk_rcvbuf);
+			   !before(READ_ONCE(tcp_sk(sk)->rcv_nxt), seq) && pd_has_enough(sk, conn);
 	}
 	rcu_read_unlock();
 	return readable;

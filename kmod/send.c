@@ -35,11 +35,14 @@ struct send {
 #define NOT_READY_BYTES (64 << 10)
 
 /* What only TCP does, does it in stream order. */
-static bool is_for_tcp(struct sock *sk, const struct msghdr *msg)
+static bool is_for_tcp(struct sock *sk, struct pd_conn *conn, const struct msghdr *msg)
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 
-	if (msg->msg_flags & (MSG_OOB | MSG_FASTOPEN | MSG_ZEROCOPY))
+	if (msg->msg_flags & MSG_OOB)
+		conn->sent_urgent = true;
+	/* The mark has a place in TCP's numbers alone. */
+	if (conn->sent_urgent || msg->msg_flags & (MSG_FASTOPEN | MSG_ZEROCOPY))
 		return true;
 	/* Errors are TCP's to report. */
 	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN || tp->repair)
@@ -228,7 +231,8 @@ static int fill(struct send *send, size_t left)
 		return PTR_ERR(frame);
 	filled = pd_engine_cpu_fill(frame, &send->msg->msg_iter, room);
 	err = pd_rbt_publish(rbt, frame, room, filled);
-	pd_conn_wake_reader(send->peer_sk);
+	if (pd_has_enough(send->peer_sk, send->peer))
+		pd_conn_wake_reader(send->peer_sk);
 	if (err) {
 		iov_iter_revert(&send->msg->msg_iter, filled);
 		return err;
@@ -280,7 +284,7 @@ static int send_part(struct send *send, size_t size)
 	size_t sent = 0, rest;
 	int err = 0, n;
 
-	if (size && !is_for_tcp(send->sk, send->msg))
+	if (size && !is_for_tcp(send->sk, send->conn, send->msg))
 		psock = sk_psock_get(send->sk);
 	if (!psock)
 		return send_over_tcp(send, size);
@@ -333,7 +337,6 @@ int pd_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 
 	if (!send.conn)
 		return READ_ONCE(sk->sk_prot)->sendmsg(sk, msg, size);
-	pd_sock_hook_ops(sk, send.conn);
 	lock_sock(sk);
 	send.timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	sent = send_locked(&send, size);

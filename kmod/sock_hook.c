@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/module.h>
 #include <linux/skmsg.h>
-#include <linux/in6.h>
 #include <linux/sockios.h>
 #include <net/inet_common.h>
 #include <net/tcp.h>
@@ -89,7 +88,10 @@ static void destroy_socket(struct sock *sk)
 	READ_ONCE(sk->sk_prot)->destroy(sk);
 }
 
-/* connect(AF_UNSPEC), or the reset that ends a socket: locked. */
+/* connect(AF_UNSPEC), or the reset that ends a socket: locked. The psock goes, too:
+ * its own calls do not answer as TCP's, and what a listener leaves to its children
+ * must be TCP's.
+ */
 static int disconnect_socket(struct sock *sk, int flags)
 {
 	struct pd_conn *conn = pd_conn_get(sk);
@@ -101,6 +103,7 @@ static int disconnect_socket(struct sock *sk, int flags)
 	}
 	err = READ_ONCE(sk->sk_prot)->disconnect(sk, flags);
 	if (conn) {
+		sock_map_unhash(sk);
 		clear_ulp(sk, conn);
 		pd_conn_put(conn);
 	}
@@ -239,28 +242,6 @@ static int socket_getsockopt(struct sock *sk, int level, int name, char __user *
 	return unread ? -EINVAL : tcp->getsockopt(sk, level, name, value, len);
 }
 
-/* IPV6_ADDRFORM makes an IPv4 socket of one that was IPv6's, with the family's own
- * proto: so it has to be TCP's again first.
- */
-static int socket_setsockopt(struct sock *sk, int level, int name, sockptr_t value,
-			     unsigned int len)
-{
-	struct pd_conn *conn = pd_conn_get(sk);
-	bool busy = false;
-	struct proto *tcp;
-
-	if (!conn)
-		return READ_ONCE(sk->sk_prot)->setsockopt(sk, level, name, value, len);
-	tcp = conn->tcp;
-	if (level == SOL_IPV6 && name == IPV6_ADDRFORM) {
-		pd_sock_try_release(conn);
-		busy = !pd_conn_is_detached(conn);
-	}
-	pd_conn_put(conn);
-	/* Redirected bytes are unread: recv() has them. */
-	return busy ? -EBUSY : tcp->setsockopt(sk, level, name, value, len);
-}
-
 #if PD_HAVE_SENDPAGE
 static int socket_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)
 {
@@ -285,7 +266,6 @@ static void change_proto(struct proto *proto)
 	proto->stream_memory_free = stream_memory_free;
 	proto->ioctl = socket_ioctl;
 	proto->getsockopt = socket_getsockopt;
-	proto->setsockopt = socket_setsockopt;
 #if PD_HAVE_SENDPAGE
 	proto->sendpage = socket_sendpage;
 #endif
@@ -354,6 +334,9 @@ int pd_sock_attach(struct sock *sk)
 	smp_wmb();
 	WRITE_ONCE(icsk->icsk_ulp_ops, &pd_ulp_ops);
 	WRITE_ONCE(sk->sk_prot, proto);
+	/* The sockmap has taken this away; TCP does what it means. */
+	if (sk->sk_socket)
+		set_bit(SOCK_SUPPORT_ZC, &sk->sk_socket->flags);
 	write_unlock_bh(&sk->sk_callback_lock);
 	sk_psock_put(sk, psock);
 	pd_stat_inc(PD_STAT_ATTACHED);
@@ -366,6 +349,17 @@ put_psock:
 put_module:
 	module_put(THIS_MODULE);
 	pd_stat_inc(PD_STAT_ATTACH_REFUSED);
+	return err;
+}
+
+/* A lower SO_RCVLOWAT may be reached by what is redirected, too. */
+static int set_rcvlowat(struct sock *sk, int value)
+{
+	const struct proto_ops *own = copied_ops[READ_ONCE(sk->sk_socket->ops) == &ops[IPV6]];
+	int err = own->set_rcvlowat(sk, value);
+
+	if (!err && pd_sock_is_readable(sk))
+		sk->sk_data_ready(sk);
 	return err;
 }
 
@@ -382,27 +376,54 @@ static const struct proto_ops *ops_over(const struct proto_ops *stream)
 	if (!copied_ops[i]) {
 		memcpy(&ops[i], stream, sizeof(ops[i]));
 		ops[i].splice_read = pd_splice_read;
+		ops[i].set_rcvlowat = set_rcvlowat;
 		smp_store_release(&copied_ops[i], stream);
 	}
 	spin_unlock_bh(&copy_lock);
 	return copied_ops[i] == stream ? &ops[i] : NULL;
 }
 
-void pd_sock_hook_ops(struct sock *sk, struct pd_conn *conn)
+/* Somebody sleeps in sk_wait_data(), perhaps inside TCP's splice_read(), which would
+ * never see what is redirected.
+ */
+static bool has_sleepers(struct sock *sk)
+{
+	wait_queue_head_t *head = sk_sleep(sk);
+	wait_queue_entry_t *entry;
+	unsigned long flags;
+	bool found = false;
+
+	spin_lock_irqsave(&head->lock, flags);
+	list_for_each_entry(entry, &head->head, entry)
+		found |= entry->func == woken_wake_function;
+	spin_unlock_irqrestore(&head->lock, flags);
+	return found;
+}
+
+/* Nobody is inside TCP's splice_read(): it owns the socket's lock, or sleeps. */
+static void hook_ops(struct sock *sk, struct pd_conn *conn)
 {
 	const struct proto_ops *changed;
-	struct socket *sock;
+	struct socket *sock = sk->sk_socket;
 
+	if (!sock || !sock->ops || !is_ours(sk->sk_prot) || has_sleepers(sk))
+		return;
+	changed = ops_over(sock->ops);
+	if (!changed)
+		return;
+	WRITE_ONCE(sock->ops, changed);
+	WRITE_ONCE(conn->spliceable, true);
+}
+
+void pd_sock_hook_ops(struct sock *sk, struct pd_conn *conn)
+{
 	if (likely(READ_ONCE(conn->spliceable)))
 		return;
-	write_lock_bh(&sk->sk_callback_lock);
-	sock = sk->sk_socket;
-	if (sock && sock->ops && is_ours(sk->sk_prot)) {
-		changed = ops_over(sock->ops);
-		if (changed) {
-			WRITE_ONCE(sock->ops, changed);
-			WRITE_ONCE(conn->spliceable, true);
-		}
+	spin_lock_bh(&sk->sk_lock.slock);
+	if (!sock_owned_by_user(sk)) {
+		write_lock(&sk->sk_callback_lock);
+		hook_ops(sk, conn);
+		write_unlock(&sk->sk_callback_lock);
 	}
-	write_unlock_bh(&sk->sk_callback_lock);
+	spin_unlock_bh(&sk->sk_lock.slock);
 }

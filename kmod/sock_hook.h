@@ -34,6 +34,7 @@ int pd_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
 int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len);
 bool pd_sock_is_readable(struct sock *sk);
 int pd_unread(struct sock *sk, struct pd_conn *conn);
+bool pd_has_enough(struct sock *sk, struct pd_conn *conn);
 /* splice.c */
 ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
 		       unsigned int flags);
