@@ -92,13 +92,15 @@ names_every_defect() {
 		"reader_uncharged", "rcvlowat_ignored", "no_reset_on_unread_close", "no_backpressure",
 		"send_after_shutdown", "eagain_in_blocking_recv", "oob_lost", "tcp_inq_ignored",
 		"peek_off_ignored", "timestamps_ignored", "trunc_efault", "zerocopy_receive_wrong",
-		"send_zc_unsupported", "eagain_after_half_close", "msg_more_ignored", "small_stream_slow", "waitall_short"])'
+		"reset_lost_behind_unread", "sender_stops_while_reader_faults", "enomem_in_send",
+		"zerocopy_completion_missing", "send_zc_unsupported", "eagain_after_half_close", "msg_more_ignored", "small_stream_slow", "waitall_short"])'
 }
 
 # What all known kernels do, whatever else they do.
 finds_what_every_kernel_does() {
 	query '[.defects[] | select(.state == "present") | .name] | contains(["splice_hang",
-		"order_before_tcp", "no_backpressure", "send_after_shutdown", "oob_lost"])'
+		"order_before_tcp", "no_backpressure", "send_after_shutdown", "oob_lost",
+		"zerocopy_completion_missing"])'
 }
 
 one_document() {
@@ -149,7 +151,7 @@ if query '.engine == "sockmap"' >"$work/why" 2>&1; then
 		query '.lacks == [] and .why == null and all(.features[]; .present or (.needed | not))'
 	check "every self-test came to a result" \
 		query '[.defects[] | select(.state == "could not test"
-			and (.seen | test("this kernel|io_uring") | not))] == []'
+			and (.seen | test("this kernel|io_uring|not tried") | not))] == []'
 	check "splice hangs, and probe does not" finds_what_every_kernel_does
 else
 	verdict 1 "this kernel has what the sockmap engine needs" "$(jq -c .lacks "$work/json")"

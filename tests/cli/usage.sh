@@ -241,6 +241,34 @@ policy_files() {
 	verdict "policy check of a file that is not there names it"
 }
 
+# ---- what this host lacks ------------------------------------------------------
+
+# up_as_nobody ARGUMENT...: where there is no BPF file system either. The checkout may be closed
+# to others: it runs a copy.
+up_as_nobody() {
+	code=0
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare --mount --propagation private sh -c \
+		'mount -t tmpfs none /sys/fs/bpf &&
+		exec timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups "$@"' up \
+		"$DIR/pdload" up "$@" >"$DIR/out" 2>"$DIR/err" </dev/null || code=$?
+}
+
+lacks() {
+	install -m 755 "$PDLOAD" "$DIR/pdload"
+	chmod 755 "$DIR"
+	up_as_nobody
+	exits 5 && [ ! -s "$DIR/out" ] && [ "$(wc -l <"$DIR/err")" -eq 2 ] &&
+		grep -q '^pdload: not privileged' "$DIR/err" &&
+		grep -q '^pdload: no BPF file system' "$DIR/err" && true
+	verdict "up names each thing that is lacking in a line, with exit code 5"
+	up_as_nobody --json
+	exits 5 && [ ! -s "$DIR/err" ] && json "$DIR/out" '(.error | type == "string")
+		and (.lacks | length == 2 and any(startswith("not privileged"))
+		and any(startswith("no BPF file system")))' && true
+	verdict "up --json names all of them in one JSON error"
+}
+
 # ---- standard output that does not take what is written -----------------------
 
 broken_output() {
@@ -367,6 +395,7 @@ wrong_command_lines
 help_and_version
 not_up
 policy_files
+lacks
 broken_output
 man_page
 completion

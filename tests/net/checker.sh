@@ -24,7 +24,8 @@ server_notices() {
 		return 1
 	fi
 	cat "$WORK/server.err"
-	grep -E "$pattern" "$WORK/server.err"
+	grep -E "$pattern" "$WORK/server.err" &&
+		is "$(grep -c '"event": "done"' "$WORK/server.out")" -eq 1
 }
 
 # A reader that does not read although it should, and a sender with more than the kernel takes.

@@ -6,7 +6,7 @@
 #     in    what `up` attaches to: both ends in there can be accelerated
 #     out   everything else: as good as another machine
 #
-#     check SENTENCE CMD...         one test case: CMD succeeds
+#     check, skip, finish           test cases: see tests/tap.bash
 #     up ARGS... / down             pdload, attached to the group "in"
 #     add_ns NAME BRIDGE ADDR...    a namespace, joined to a bridge by a veth pair
 #     serve KEY NS GROUP ARGS...    start a traffic server; ${PORT[KEY]} is its port
@@ -14,9 +14,10 @@
 #     tell KEY SIGNAL, ended KEY    signal one; wait until it has ended, status 0?
 #     done_of KEY FIELD             a number of its summary
 #     status FIELD                  a number of `pdload status --json`
-#     finish                        the plan, and the exit status
 
 cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
+# shellcheck source=tests/tap.bash
+. tests/tap.bash
 
 # --net: /run/netns and bpffs are new, so nothing has to be removed later.
 if [ "${PIPEDEVICE_TEST:-}" != $$ ]; then
@@ -32,68 +33,11 @@ TAG=pdnet-$NAME-$$
 CGROUPS=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 GROUPS_DIR=$CGROUPS/$TAG
 WORK=$(mktemp -d "/tmp/$TAG.XXXXXX")
+# sockmap, or cpu where the module can be loaded
+ENGINE=${ENGINE:-sockmap}
 # Changed by hand to look for what depends on it; printed with every failure.
 SEED=${SEED:-$((RANDOM + 1))}
 declare -A PID PORT
-tests=0
-failures=0
-open_check=
-
-note() { sed 's/^/# /'; }
-
-ok() {
-	tests=$((tests + 1))
-	echo "ok $tests - $1"
-}
-
-not_ok() {
-	tests=$((tests + 1))
-	failures=$((failures + 1))
-	echo "not ok $tests - $1"
-}
-
-# skip SENTENCE REASON
-skip() {
-	tests=$((tests + 1))
-	echo "ok $tests - $1 # SKIP $2"
-}
-
-check() {
-	local sentence=$1
-	shift
-
-	close_check
-	open_check=$sentence
-	if "$@" >"$WORK/check.log" 2>&1; then
-		ok "$sentence"
-	else
-		tail -n 60 "$WORK/check.log" | note
-		echo "# failed (seed $SEED): $*"
-		not_ok "$sentence"
-	fi
-	open_check=
-}
-
-# An error in an expression makes bash drop everything up to the next line of the test.
-close_check() {
-	[ -n "$open_check" ] || return 0
-	note <"$WORK/check.log"
-	not_ok "$open_check"
-	open_check=
-}
-
-# The kernel's complaints since the test began.
-kernel_is_quiet() {
-	! dmesg -x | sed -n "/$TAG begins/,\$p" | grep '^kern' |
-		grep -E 'WARNING: |BUG: |Oops|general protection|refcount_t|soft lockup|INFO: (task|rcu)'
-}
-
-finish() {
-	close_check
-	check "the kernel log shows no warning, bug or oops" kernel_is_quiet
-	echo "1..$tests"
-	[ "$failures" -eq 0 ]
-}
 
 stop_all() {
 	local status=$?
@@ -121,7 +65,7 @@ start_host() {
 	mount -t bpf bpf /sys/fs/bpf
 	ip link set lo up
 	sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-	echo "$TAG begins" >/dev/kmsg
+	watch_kernel "$TAG"
 	echo "# seed $SEED"
 }
 
@@ -193,7 +137,12 @@ in_ns() {
 # ---- pdload ------------------------------------------------------------------
 
 up() {
-	"$PDLOAD" up --cgroup "/$TAG/in" "$@"
+	"$PDLOAD" up --cgroup "/$TAG/in" --engine "$ENGINE" "$@"
+}
+
+# What follows is about the kernel's own redirection, or about the module.
+is_sockmap() {
+	[ "$ENGINE" = sockmap ]
 }
 
 down() {

@@ -52,6 +52,11 @@ void event(const char *name, const char *fmt, ...)
 
 void finish(bool ok)
 {
+	static atomic_flag finishing = ATOMIC_FLAG_INIT;
+
+	/* Of threads that fail at once the first ends the process. */
+	while (atomic_flag_test_and_set(&finishing))
+		pause();
 	event("done",
 	      "\"ok\": %s, \"role\": \"%s\", \"seed\": %u, \"started\": %lu, \"completed\": %lu, "
 	      "\"aborted\": %lu, \"resets\": %lu, \"early_ends\": %lu, \"refused\": %lu, "

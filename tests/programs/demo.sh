@@ -62,6 +62,31 @@ stop_demo_after() {
 	}
 }
 
+# What runs in the namespaces of this test, but for what lists it.
+processes() {
+	namespaces_run ps -e -o comm= | grep -v '^ps$' | sort
+}
+
+same_processes() {
+	processes | diff "$WORK/before" -
+}
+
+# Killed, the demo can't clean up; but nothing that it started goes on.
+killed_demo_runs_no_more() {
+	local status=0 ended=yes tag
+
+	processes >"$WORK/before"
+	stop_demo_after KILL iperf3 0.5 || status=$?
+	if ! wait_for same_processes; then
+		same_processes
+		ended=
+	fi
+	tag=pipedevice-demo-$(cat "$WORK/pid")
+	find /sys/fs/cgroup -depth -type d \( -path "*/$tag" -o -path "*/$tag/*" \) -exec rmdir {} +
+	rm -rf "/tmp/$tag".*
+	[ "$status" -eq 137 ] && [ -n "$ended" ]
+}
+
 # Its output goes to a reader that leaves after the first line.
 run_demo_unheard() {
 	run_demo | head -1
@@ -111,6 +136,7 @@ check "stopped by INT during pdload up, it leaves nothing behind" \
 	demo 130 stop_demo_after INT 'pdload up' 0
 check "stopped by TERM under accelerated load, it leaves nothing behind" \
 	demo 143 stop_demo_after TERM 'Accelerated' 1
+check "killed while it measures, it leaves no process behind" killed_demo_runs_no_more
 check "when nobody reads its output any more, it leaves nothing behind" demo 141 run_demo_unheard
 make_failing up
 check "when pdload up fails, it leaves nothing behind" demo 1 run_failing_demo

@@ -10,6 +10,8 @@
 
 # shellcheck source=tools/demo/namespaces.bash
 . tools/demo/namespaces.bash
+# shellcheck source=tests/tap.bash
+. tests/tap.bash
 
 PDLOAD=$(realpath "${PDLOAD:-build/pdload}")
 NAME=$(basename "$0" .sh)
@@ -19,39 +21,6 @@ HERE=$(pwd)/tests/programs
 TAG=pipedevice-$NAME-$$
 SERVER=10.77.0.2
 CLIENT=10.77.0.3
-WORK=
-tests=0
-failures=0
-
-ok() {
-	tests=$((tests + 1))
-	echo "ok $tests - $1"
-}
-
-not_ok() {
-	tests=$((tests + 1))
-	failures=$((failures + 1))
-	echo "not ok $tests - $1"
-}
-
-# check SENTENCE CMD...
-check() {
-	local sentence=$1
-	shift
-
-	if "$@" >"$WORK/check.log" 2>&1; then
-		ok "$sentence"
-	else
-		sed 's/^/# /' "$WORK/check.log"
-		echo "# failed: $*"
-		not_ok "$sentence"
-	fi
-}
-
-finish() {
-	echo "1..$tests"
-	[ "$failures" -eq 0 ]
-}
 
 stop_all() {
 	local status=$?
@@ -72,6 +41,7 @@ setup_host() {
 	chmod 755 "$WORK"
 	mkdir -p "$CGROUPS/$TAG/server" "$CGROUPS/$TAG/client"
 	namespaces_run mount -t bpf bpf /sys/fs/bpf
+	watch_kernel "$TAG"
 }
 
 # Two namespaces, one veth each into a bridge.
@@ -185,12 +155,7 @@ compare_modes() {
 			check "pdload up accelerates everything in the control group of the test" \
 				namespaces_run "$PDLOAD" up --all --cgroup "/$TAG"
 		fi
-		if workload "$mode" >"$WORK/$mode.log" 2>&1; then
-			ok "$what, $mode"
-		else
-			sed 's/^# //; s/^/# /' "$WORK/$mode.log"
-			not_ok "$what, $mode"
-		fi
+		check "$what, $mode" workload "$mode"
 	done
 	check "the results of the accelerated run equal those of the plain run" same_results
 	redirected=$(counter redirected_bytes) || redirected=0

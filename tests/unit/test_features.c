@@ -202,6 +202,8 @@ static void every_self_test_finds_plain_tcp_correct(void **state)
 	for (const struct pd_defect *d = pd_defects; d->name; d++) {
 		struct pd_trial trial;
 
+		if (!d->test)
+			continue;
 		pd_trial__run(&trial, d->test, false, d->late, 3000);
 		/* Where TCP itself lacks the feature, it says so. */
 		if (trial.outcome == PD_OUTCOME_UNTESTED && strstr(trial.detail, "this kernel"))

@@ -52,10 +52,11 @@ host_wire_bytes() {
 	echo $((rx + tx))
 }
 
-# in_place CGROUP NS COMMAND...: become COMMAND there. Only for subshells.
+# in_place CGROUP NS COMMAND...: become COMMAND there, until this run ends, even
+# if it is killed. Only for subshells of the main shell, whose end ends COMMAND.
 in_place() {
 	echo "$BASHPID" >"$CGROUP/$1/cgroup.procs"
-	exec nsenter --net="/run/netns/$2" "${@:3}"
+	exec setpriv --pdeathsig KILL nsenter --net="/run/netns/$2" "${@:3}"
 }
 
 # serve NAME CGROUP READY COMMAND...: start a server in the background and wait

@@ -5,7 +5,8 @@
 # One process, the first of a new PID namespace, holds a network namespace (the
 # "host": bridge, firewall rules), a mount namespace, and with them all that is
 # started in there. Killing it ends everything but control groups, which carry
-# the tag, and what was put into the temporary directory.
+# the tag, and what was put into the temporary directory. It is killed when the
+# shell that made it ends, whatever ends that.
 #
 #     namespaces_start TAG    make them; TAG names all that the machine can see
 #     namespaces_run CMD...   run CMD in there
@@ -29,7 +30,7 @@ namespaces_start() {
 	# The variables are for the inner shell. Its standard output must not be
 	# the caller's: whoever reads that would wait for this process, too.
 	# shellcheck disable=SC2016
-	unshare --net --mount --pid --fork --kill-child --mount-proc --propagation slave \
+	setpriv --pdeathsig KILL unshare --net --mount --pid --fork --kill-child --mount-proc --propagation slave \
 		bash -c 'set -e
 			for dir in /run/containers /run/netns /run/runc; do
 				mkdir -p $dir

@@ -22,9 +22,15 @@ void pd_test_peek_off(struct pd_trial *t);
 void pd_test_timestamps(struct pd_trial *t);
 void pd_test_trunc(struct pd_trial *t);
 void pd_test_zerocopy_receive(struct pd_trial *t);
-void pd_test_send_zc(struct pd_trial *t);
 void pd_test_msg_more(struct pd_trial *t);
 void pd_test_waitall(struct pd_trial *t);
+void pd_test_zerocopy_send(struct pd_trial *t);
+/* defect_faults.c */
+void pd_test_reader_faults(struct pd_trial *t);
+void pd_test_late_reset(struct pd_trial *t);
+/* defect_ring.c */
+void pd_test_send_zc(struct pd_trial *t);
+/* defect_stream.c */
 void pd_test_small_stream(struct pd_trial *t);
 
 #endif /* PD_DEFECT_TESTS_H */

@@ -5,20 +5,11 @@
  */
 #include "defects.h"
 
-#include <time.h>
-
 #include "defect_tests.h"
+#include "trial_steps.h"
 
 #define TEST_MS 3000 /* limit of one trial */
 #define HANG_MS 1000 /* the same where it is known to hang */
-
-static long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 struct pd_defect pd_defects[] = {
 	{
@@ -75,6 +66,24 @@ struct pd_defect pd_defects[] = {
 		.what = "close() with unread data sends FIN, not RST",
 		.suffers = "clients that must learn that nobody read their request",
 		.test = pd_test_reset,
+	},
+	{
+		.name = "reset_lost_behind_unread",
+		.what = "a reset that comes while a reader with much unread is in recv() is lost",
+		.suffers = "programs that half-close, only read, and have no time limit",
+		.test = pd_test_late_reset,
+	},
+	{
+		.name = "sender_stops_while_reader_faults",
+		.what = "send(), also with MSG_DONTWAIT, waits for page faults of the reader",
+		.suffers = "containers that do not trust each other",
+		.test = pd_test_reader_faults,
+	},
+	{
+		.name = "enomem_in_send",
+		.what = "send() fails with ENOMEM where TCP would wait for memory",
+		.suffers = "senders to containers at their memory limit",
+		.detail = "not tried: it takes a shortage of memory",
 	},
 	{
 		.name = "rcvlowat_ignored",
@@ -143,6 +152,12 @@ struct pd_defect pd_defects[] = {
 		.test = pd_test_zerocopy_receive,
 	},
 	{
+		.name = "zerocopy_completion_missing",
+		.what = "send() with MSG_ZEROCOPY succeeds and its completion never comes",
+		.suffers = "senders that wait for it before they use a buffer again",
+		.test = pd_test_zerocopy_send,
+	},
+	{
 		.name = "send_zc_unsupported",
 		.what = "io_uring SEND_ZC fails on an enrolled socket",
 		.suffers = "io_uring programs that send without copying",
@@ -186,7 +201,7 @@ static void compare(struct pd_defect *d, double plain, double enrolled)
 static void run_one(struct pd_defect *d, long end)
 {
 	struct pd_trial plain, enrolled;
-	long left = end - now_ms();
+	long left = end - pd_trial__now_ms();
 
 	if (left < 2 * TEST_MS) {
 		conclude(d, PD_DEFECT_UNTESTED, "the time for all tests was used up");
@@ -216,10 +231,12 @@ static void run_one(struct pd_defect *d, long end)
 
 void pd_defects__run(const char *why_not)
 {
-	long end = now_ms() + PD_DEFECTS_LIMIT_MS;
+	long end = pd_trial__now_ms() + PD_DEFECTS_LIMIT_MS;
 	struct pd_defect *d;
 
 	for (d = pd_defects; d->name; d++) {
+		if (!d->test)
+			continue;
 		if (why_not) {
 			conclude(d, PD_DEFECT_UNTESTED, why_not);
 			continue;

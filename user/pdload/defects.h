@@ -21,7 +21,7 @@ struct pd_defect {
 	const char *what; /* what goes wrong */
 	const char *suffers; /* which programs notice */
 	bool avoided; /* pdload's own programs never let it happen */
-	pd_trial_fn test;
+	pd_trial_fn test; /* NULL: known, and not tried for the reason in detail */
 	bool late; /* the test enrols the pair itself, after some TCP */
 	bool hangs; /* known to: given less time */
 	bool compares; /* by trial->figure: more is better */

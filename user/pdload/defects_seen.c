@@ -26,12 +26,14 @@ static void stamp_of_now(char *stamp, size_t size)
 	fclose(file);
 }
 
+/* Whether the file has all of them, and not those of another build. */
 static bool read_seen(const char *stamp)
 {
 	FILE *file = fopen(SEEN_FILE, "re");
 	char line[128], name[64];
+	const struct pd_defect *d;
 	bool found = false;
-	int state;
+	int state, missing = 0;
 
 	if (!file)
 		return false;
@@ -39,14 +41,18 @@ static bool read_seen(const char *stamp)
 		line[strcspn(line, "\n")] = '\0';
 		found = *stamp && !strcmp(line, stamp);
 	}
+	for (d = pd_defects; d->name; d++)
+		missing++;
 	while (found && fscanf(file, "%63s %d", name, &state) == 2) {
-		for (struct pd_defect *d = pd_defects; d->name; d++) {
-			if (!strcmp(d->name, name))
-				d->state = state;
+		for (struct pd_defect *seen = pd_defects; seen->name; seen++) {
+			if (!strcmp(seen->name, name)) {
+				seen->state = state;
+				missing--;
+			}
 		}
 	}
 	fclose(file);
-	return found;
+	return found && !missing;
 }
 
 /* What can't be kept is tried again next time. */

@@ -43,6 +43,24 @@ void p_err(const char *fmt, ...)
 	va_end(args);
 }
 
+void p_err_each(const char *what, const char *key, char *const *sentences, size_t nr)
+{
+	cJSON *obj, *array;
+	size_t i;
+
+	if (!pd_json) {
+		for (i = 0; i < nr; i++)
+			p_err("%s", sentences[i]);
+		return;
+	}
+	obj = cJSON_CreateObject();
+	cJSON_AddStringToObject(obj, "error", what);
+	array = cJSON_AddArrayToObject(obj, key);
+	for (i = 0; i < nr; i++)
+		cJSON_AddItemToArray(array, cJSON_CreateString(sentences[i]));
+	pd_json__print_line(obj);
+}
+
 void p_warn(const char *fmt, ...)
 {
 	va_list args;

@@ -527,13 +527,13 @@ void pd_features__free(struct pd_features *f)
 int pd_features__missing(void)
 {
 	struct pd_features features;
-	size_t i;
 	int nr;
 
 	pd_features__collect(&features);
 	nr = features.nr_lacks;
-	for (i = 0; i < features.nr_lacks; i++)
-		p_err("%s", features.lacks[i]);
+	if (nr)
+		p_err_each("this kernel or host lacks what the sockmap engine needs", "lacks",
+			   features.lacks, nr);
 	pd_features__free(&features);
 	return nr;
 }

@@ -43,6 +43,10 @@ int pd_version__main(int argc, char **argv);
  * it is {"error": "..."} on stdout. Never ends the process.
  */
 void p_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same for all that is wrong with one thing, @nr sentences: each on stderr,
+ * or {"error": @what, "@key": [...]}.
+ */
+void p_err_each(const char *what, const char *key, char *const *sentences, size_t nr);
 /* The same for what does not fail; kept apart from results (stderr). */
 void p_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Progress of a long-running verb: rewrites one line on a terminal, a line

@@ -125,7 +125,9 @@ static void print_defects(void)
 			pd_table__cell(table, "%s", d->avoided ? "avoided" : "inherited");
 		else
 			pd_table__cell(table, "-");
-		if (d->state == PD_DEFECT_UNTESTED)
+		if (!d->test)
+			pd_table__cell(table, "%s (%s); %s", d->what, d->suffers, d->detail);
+		else if (d->state == PD_DEFECT_UNTESTED)
 			pd_table__cell(table, "%s", d->detail);
 		else
 			pd_table__cell(table, "%s (%s)", d->what, d->suffers);

@@ -22,8 +22,8 @@ int pd_scratch__open(struct pd_scratch *pair, bool enrolled);
 int pd_scratch__enrol(struct pd_scratch *pair);
 void pd_scratch__close(struct pd_scratch *pair);
 
-/* One p_err() for each thing that the sockmap engine needs and this kernel or
- * host lacks, each a sentence with what to do. Returns how many.
+/* Report what the sockmap engine needs and this kernel or host lacks, each as
+ * a sentence with what to do, in one p_err_each(). Returns how many.
  */
 int pd_features__missing(void);
 

@@ -90,8 +90,8 @@ void conn_print(const struct conn *conn, const char *why)
 		"received %lu (prefix %zu, mark %u, eof %d), idle %.1f s, SIOCINQ %d, SIOCOUTQ %d, "
 		"tcp state %u, unacked %u, snd_wnd %u, rcv_space %u, notsent %u, bytes_acked %llu, "
 		"bytes_received %llu, retransmits %u\n",
-		now, why, opt.tenant, (unsigned long)conn->id, opt.server ? "server" : "client", local,
-		remote, conn->scenario ? conn->scenario->name : "no plan yet",
+		now, why, opt.tenant, (unsigned long)conn->id, opt.server ? "server" : "client",
+		local, remote, conn->scenario ? conn->scenario->name : "no plan yet",
 		(unsigned long)conn->tx_pos, conn->tx_decided, conn->tx_done, conn->tx_gone,
 		(unsigned long)conn->rx_pos, conn->rx_prefix, conn->rx_mark, conn->rx_eof,
 		(now_ns() - conn->moved) / 1e9, unread, unsent, info.tcpi_state, info.tcpi_unacked,
