@@ -14,7 +14,8 @@ die() {
 	exit 1
 }
 
-# The files of @MODULES and of what they need, in the order to load them.
+# The files of @MODULES and of what they need, in the order to load them; none for those that
+# are part of the kernel.
 module_files() {
 	local module
 
@@ -27,7 +28,7 @@ module_files() {
 [ $# -eq 2 ] || die "usage: tools/vm/initramfs.sh KERNEL_DIR FILE"
 kernel=$1
 file=$2
-for command in busybox cpio modprobe xz; do
+for command in busybox cpio modprobe; do
 	command -v "$command" >/dev/null || die "$command is missing: run tools/deps.sh vm"
 done
 if ldd "$(command -v busybox)" >/dev/null 2>&1; then
@@ -43,14 +44,10 @@ mkdir "$root"/{bin,modules,proc,sys,dev,host,upper,root}
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$here/init" "$root/init"
 chmod 755 "$root/init"
-mapfile -t files < <(module_files)
-[ "${#files[@]}" -gt 0 ] || die "no module was found for Linux $version"
-for path in "${files[@]}"; do
-	name=$(basename "${path%.xz}")
-	case $path in
-	*.xz) xz -dc "$path" >"$root/modules/$name" ;;
-	*) cp "$path" "$root/modules/$name" ;;
-	esac
-	echo "$name" >>"$root/modules/order"
+files=$(module_files)
+: >"$root/modules/order"
+for path in $files; do
+	cp "$path" "$root/modules/"
+	basename "$path" >>"$root/modules/order"
 done
 (cd "$root" && find . | cpio -o -H newc --quiet | gzip) >"$file"

@@ -12,6 +12,7 @@ export BUILD PDLOAD=${PDLOAD:-$BUILD/pdload}
 # A checkout of what is to run, and no more.
 mkdir -p $tree/tools/vm $tree/tests/net
 cp tools/run-tests $tree/tools/
+cp tests/tap.bash $tree/tests/
 cp -r tests/unit $tree/tests/
 cp tests/net/lib.bash $tree/tests/net/
 cp tools/vm/smoke.sh $tree/tests/net/

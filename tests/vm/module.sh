@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The module's life: loaded by up, attached, given back by down, unloaded, and
+# nothing of it left. Runs in a virtual machine.
+set -euo pipefail
+ENGINE=cpu
+# shellcheck source=tests/net/lib.bash
+. "$(dirname "$0")/../../tests/net/lib.bash"
+
+CLEAN=duplex,upload,download,rr,halfclose,wclose,sclose
+HELD=6
+CYCLES=${CYCLES:-20}
+CONNECTIONS=${CONNECTIONS:-1000}
+
+if [ "$(hostname)" != pipedevice-vm ]; then
+	echo "Bail out! loads a module: only for a machine of tools/vm/run.sh"
+	exit 1
+fi
+
+# counter NAME of the module.
+counter() {
+	awk -v name="$1" '$1 == name { print $2 }' /proc/pipedevice_stat
+}
+
+is_loaded() {
+	test -e /sys/module/pipedevice
+}
+
+has_gone() {
+	wait_for 5 not is_loaded
+}
+
+not() {
+	! "$@"
+}
+
+# Contexts are freed a grace period after their socket.
+nothing_is_attached() {
+	wait_for 5 is_zero CurrConns && wait_for 5 is_zero CurrPoolBytes
+}
+
+is_zero() {
+	is "$(counter "$1")" -eq 0
+}
+
+hold() {
+	serve server server in 10.1.0.2:0 --io edge &&
+		connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold \
+			--connections "$1" --size 1-100K --io edge --time-limit 300 &&
+		event client ready 120
+}
+
+held_end() {
+	tell client TERM
+	ended client || return 1
+	tell server TERM
+	ended server
+}
+
+listed() {
+	is "$(conns_with '.engine == "cpu" and .state == "paired"')" -eq $HELD &&
+		is "$(counter CurrConns)" -eq $((2 * HELD)) &&
+		is "$(status redirected_bytes)" -gt 0
+}
+
+# As `ss` shows it of whoever holds the ULP.
+shown_by_ss() {
+	in_ns client ss -tie state established | grep -q ulp-pipedevice ||
+		in_ns client ss -tie state established | grep -q pipedevice
+}
+
+removal_is_refused() {
+	not rmmod pipedevice && is_loaded
+}
+
+# Clients that send and go before anybody accepts them.
+aborted_children() {
+	local port=17000 listener
+
+	spawn listener server in python3 -c "
+import socket, signal
+s = socket.socket(); s.bind(('10.1.0.2', $port)); s.listen(64)
+print('{\"event\": \"listening\"}', flush=True); signal.pause()"
+	event listener listening 20 || return 1
+	listener=${PID[listener]}
+	spawn knock client in python3 -c "
+import socket, struct
+for i in range(50):
+    c = socket.create_connection(('10.1.0.2', $port))
+    c.send(b'x' * 1000)
+    if i % 2:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    c.close()"
+	wait "${PID[knock]}" || return 1
+	is "$(counter CurrConns)" -gt 0 || return 1
+	kill -KILL "$listener"
+	wait "$listener" 2>/dev/null || true
+	nothing_is_attached
+}
+
+# up and down while connections come, go and move bytes.
+cycles_under_load() {
+	local i
+
+	serve server server in 10.1.0.2:0 --time-limit 400 || return 1
+	connect client client in "10.1.0.2:${PORT[server]}" --mix "$CLEAN,rr" --connections 8 \
+		--total 1000000 --rounds 20 --size 1-200K --time-limit 400
+	for ((i = 0; i < CYCLES; i++)); do
+		up --all && sleep 0.3 && "$PDLOAD" down --drain 20 || return 1
+	done
+	tell client TERM
+	ended client || return 1
+	tell server TERM
+	ended server
+}
+
+# Memory of idle connections, as the kernel's slabs and the pools show it.
+slab_kb() {
+	awk '$1 == "Slab:" { print $2 }' /proc/meminfo
+}
+
+many_idle() {
+	local before after each
+
+	echo 3 >/proc/sys/vm/drop_caches
+	before=$(slab_kb)
+	hold "$CONNECTIONS" || return 1
+	is "$(counter CurrConns)" -eq $((2 * CONNECTIONS)) || return 1
+	wait_for 10 is_zero CurrPoolBytes || return 1
+	after=$(slab_kb)
+	each=$(((after - before) * 1024 / CONNECTIONS))
+	echo "# $each bytes of slab for a connection, TCP's own sockets included" >&3
+	held_end && nothing_is_attached
+}
+
+start_host
+add_ns client bridge 10.1.0.1/24
+add_ns server bridge 10.1.0.2/24
+
+check "the module is not loaded" not is_loaded
+check "pdload up loads it" up --all
+check "status names the engine" is "$(status engine | grep -c '^cpu$')" -eq 1
+check "connections are held" hold $HELD
+check "conns, status and the module's counters know them" listed
+check "ss shows whose the sockets are" shown_by_ss
+check "rmmod is refused while sockets are attached" removal_is_refused
+check "down gives live connections back to TCP" down
+check "and unloads the module" has_gone
+check "they go on without a wrong byte" held_end
+check "pdload up again" up --all
+check "children that nobody accepts leave nothing" aborted_children
+check "$CONNECTIONS idle connections hold no buffer, and leave nothing" many_idle 3>&1
+check "pdload down again" down
+check "the module has gone again" has_gone
+check "up and down $CYCLES times under load" cycles_under_load
+check "the module has gone at last" has_gone
+check "nothing is left pinned" test ! -e /sys/fs/bpf/pipedevice
+finish

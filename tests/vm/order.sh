@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# tests/net/order.sh over the module. Runs in a virtual machine.
+ENGINE=cpu exec "$(dirname "$0")/../net/order.sh"
