@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* SO_RCVLOWAT: what is too little to be told of. */
+#include <sys/epoll.h>
+
+#include "sockets.h"
+
+static void set_lowat(int fd, int bytes)
+{
+	set_option(fd, SOL_SOCKET, SO_RCVLOWAT, bytes);
+}
+
+static void poll_waits_for_rcvlowat(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	set_lowat(to, 1000);
+	flow_put(&flow, 600);
+	await(has_bytes(to, 600));
+	assert_int_equal(events_of(to, POLLIN), 0);
+	flow_put(&flow, 399);
+	await(has_bytes(to, 999));
+	assert_int_equal(events_of(to, POLLIN), 0);
+	flow_put(&flow, 1);
+	await(has_bytes(to, 1000));
+	assert_int_equal(events_of(to, POLLIN), POLLIN);
+	flow_drain(&flow);
+}
+
+static void edge_comes_with_rcvlowat_only(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epoll = succeeds(epoll_create1(0));
+
+	set_lowat(to, 1000);
+	succeeds(epoll_ctl(epoll, EPOLL_CTL_ADD, to, &event));
+	flow_put(&flow, 600);
+	await(has_bytes(to, 600));
+	returns(0, epoll_wait(epoll, &event, 1, 0));
+	flow_put(&flow, 600);
+	returns(1, epoll_wait(epoll, &event, 1, await_ms));
+	flow_drain(&flow);
+	close(epoll);
+}
+
+static void recv_waits_for_rcvlowat(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct call call;
+
+	set_lowat(to, 1000);
+	recv_begin(&call, to, 2000, 0);
+	flow_put(&flow, 600);
+	await(call.task.done || has_bytes(to, 600));
+	call_settles(&call);
+	flow_put(&flow, 600);
+	call_join(&call);
+	assert_in_range(call.returned, 1000, 1200);
+	flow_check(&flow, call.buf, call.returned);
+	flow_drain(&flow);
+}
+
+static void dontwait_takes_less_than_rcvlowat(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	set_lowat(to, 1000);
+	flow_put(&flow, 600);
+	await(has_bytes(to, 600));
+	returns(600, flow_recv(&flow, 2000, MSG_DONTWAIT));
+}
+
+static void the_end_is_told_of_whatever_rcvlowat_is(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	set_lowat(to, 1000);
+	flow_put(&flow, 600);
+	succeeds(shutdown(from, SHUT_WR));
+	await(has_events(to, POLLIN | POLLRDHUP));
+	returns(600, flow_recv(&flow, 2000, 0));
+	flow_end(&flow);
+}
+
+static void lower_rcvlowat_wakes_who_waits(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = succeeds(epoll_create1(0));
+
+	set_lowat(to, 1000);
+	succeeds(epoll_ctl(epoll, EPOLL_CTL_ADD, to, &event));
+	flow_put(&flow, 600);
+	await(has_bytes(to, 600));
+	returns(0, epoll_wait(epoll, &event, 1, 0));
+	set_lowat(to, 500);
+	returns(1, epoll_wait(epoll, &event, 1, 0));
+	flow_drain(&flow);
+	close(epoll);
+}
+
+const struct test lowat_tests[] = {
+	TEST_WAYS(poll_waits_for_rcvlowat),
+	TEST_WAYS(edge_comes_with_rcvlowat_only),
+	TEST_WAYS(recv_waits_for_rcvlowat),
+	TEST_WAYS(dontwait_takes_less_than_rcvlowat),
+	TEST_WAYS(the_end_is_told_of_whatever_rcvlowat_is),
+	TEST_WAYS(lower_rcvlowat_wakes_who_waits),
+	{ 0 },
+};

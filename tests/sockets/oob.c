@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Urgent data: one byte, and its place in the stream. */
+#include <sys/ioctl.h>
+
+#include "sockets.h"
+
+static bool at_mark(int fd)
+{
+	int mark = 0;
+
+	succeeds(ioctl(fd, SIOCATMARK, &mark));
+	return mark;
+}
+
+static void say_urgently(int fd, char byte)
+{
+	returns(1, send(fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL));
+}
+
+static void urgent_byte_is_read_apart(int from, int to)
+{
+	char byte = 0;
+
+	say(from, "abc");
+	say_urgently(from, '!');
+	say(from, "def");
+	await(has_events(to, POLLPRI));
+	returns(1, recv(to, &byte, 1, MSG_OOB));
+	assert_int_equal(byte, '!');
+	fails(EINVAL, recv(to, &byte, 1, MSG_OOB));
+	hear(to, "abc");
+	hear(to, "def");
+}
+
+static void recv_stops_at_the_mark(int from, int to)
+{
+	char buf[16];
+
+	say(from, "abc");
+	say_urgently(from, '!');
+	say(from, "def");
+	await(has_events(to, POLLPRI));
+	await(has_bytes(to, 3));
+	assert_false(at_mark(to));
+	returns(3, recv(to, buf, sizeof(buf), 0));
+	assert_true(at_mark(to));
+	returns(3, recv(to, buf, sizeof(buf), 0));
+	assert_memory_equal(buf, "def", 3);
+	assert_false(at_mark(to));
+}
+
+static void urgent_byte_inline_is_part_of_the_stream(int from, int to)
+{
+	char buf[16];
+
+	set_option(to, SOL_SOCKET, SO_OOBINLINE, 1);
+	say(from, "abc");
+	say_urgently(from, '!');
+	say(from, "def");
+	await(has_events(to, POLLPRI));
+	fails(EINVAL, recv(to, buf, 1, MSG_OOB));
+	returns(3, recv(to, buf, sizeof(buf), 0));
+	assert_true(at_mark(to));
+	hear(to, "!def");
+	assert_false(at_mark(to));
+}
+
+static void urgent_byte_keeps_its_place_among_many(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	set_option(to, SOL_SOCKET, SO_OOBINLINE, 1);
+	for (int i = 0; i < 10; i++) {
+		flow_put(&flow, 1000 + i);
+		returns(1, flow_send(&flow, 1, MSG_OOB));
+	}
+	flow_put(&flow, 1000);
+	flow_drain(&flow);
+}
+
+static volatile sig_atomic_t urgent;
+
+static void count_urgent(int signal)
+{
+	urgent++;
+}
+
+static void urgent_byte_raises_sigurg(int from, int to)
+{
+	const struct sigaction action = { .sa_handler = count_urgent, .sa_flags = SA_RESTART };
+	char byte;
+
+	urgent = 0;
+	succeeds(sigaction(SIGURG, &action, NULL));
+	succeeds(fcntl(to, F_SETOWN, getpid()));
+	say(from, "a");
+	hear(to, "a");
+	assert_int_equal(urgent, 0);
+	say_urgently(from, '!');
+	await(urgent == 1);
+	returns(1, recv(to, &byte, 1, MSG_OOB));
+	assert_int_equal(byte, '!');
+}
+
+static void without_urgent_data_oob_gives_einval(int from, int to)
+{
+	char byte;
+
+	fails(EINVAL, recv(to, &byte, 1, MSG_OOB));
+	say(from, "a");
+	await(has_bytes(to, 1));
+	fails(EINVAL, recv(to, &byte, 1, MSG_OOB));
+	assert_false(at_mark(to));
+	assert_int_equal(events_of(to, POLLPRI), 0);
+	hear(to, "a");
+}
+
+const struct test oob_tests[] = {
+	TEST_WAYS(urgent_byte_is_read_apart),
+	TEST_WAYS(recv_stops_at_the_mark),
+	TEST_WAYS(urgent_byte_inline_is_part_of_the_stream),
+	TEST_WAYS(urgent_byte_keeps_its_place_among_many),
+	TEST_WAYS(urgent_byte_raises_sigurg),
+	TEST_WAYS(without_urgent_data_oob_gives_einval),
+	{ 0 },
+};

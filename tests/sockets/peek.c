@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* MSG_PEEK. */
+#include "sockets.h"
+
+static ssize_t peek(const struct flow *flow, size_t len, int flags)
+{
+	struct flow copy = *flow;
+
+	return flow_recv(&copy, len, flags | MSG_PEEK);
+}
+
+static void peek_leaves_the_data(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	flow_put(&flow, 100);
+	await(has_bytes(to, 100));
+	returns(100, peek(&flow, 1000, 0));
+	returns(50, peek(&flow, 50, 0));
+	returns(100, flow_recv(&flow, 1000, 0));
+	fails(EAGAIN, peek(&flow, 1000, MSG_DONTWAIT));
+}
+
+static void peek_sees_across_messages(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	for (int i = 0; i < 5; i++)
+		flow_put(&flow, 100);
+	await(has_bytes(to, 500));
+	returns(450, peek(&flow, 450, 0));
+	returns(500, peek(&flow, 1000, 0));
+	returns(500, flow_recv(&flow, 1000, 0));
+}
+
+static void peek_after_a_part_sees_the_rest(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	flow_put(&flow, 100);
+	flow_put(&flow, 100);
+	await(has_bytes(to, 200));
+	returns(130, flow_recv(&flow, 130, 0));
+	returns(70, peek(&flow, 1000, 0));
+	flow_put(&flow, 100);
+	await(has_bytes(to, 170));
+	returns(170, peek(&flow, 1000, 0));
+	returns(170, flow_recv(&flow, 1000, 0));
+}
+
+static void peek_waits_until_data_comes(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct flow peeked = flow;
+	struct call call;
+
+	recv_begin(&call, to, 1000, MSG_PEEK);
+	flow_put(&flow, 100);
+	call_returns(&call, 100);
+	flow_check(&peeked, call.buf, 100);
+	returns(100, flow_recv(&flow, 1000, 0));
+}
+
+static void peek_of_all_waits_for_all(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct flow peeked = flow;
+	struct call call;
+
+	recv_begin(&call, to, 1000, MSG_PEEK | MSG_WAITALL);
+	flow_put(&flow, 600);
+	await(call_stirred(&call));
+	flow_put(&flow, 600);
+	call_returns(&call, 1000);
+	flow_check(&peeked, call.buf, 1000);
+	flow_drain(&flow);
+}
+
+static void peek_sees_the_end(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	flow_put(&flow, 10);
+	succeeds(shutdown(from, SHUT_WR));
+	await(has_events(to, POLLRDHUP));
+	returns(10, peek(&flow, 1000, 0));
+	returns(10, flow_recv(&flow, 1000, 0));
+	returns(0, peek(&flow, 1000, 0));
+	flow_end(&flow);
+}
+
+static void peek_sees_as_much_as_there_is(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	size_t len = KIB(40);
+
+	for (size_t i = 0; i < len; i += 2000)
+		flow_put(&flow, len - i < 2000 ? len - i : 2000);
+	await(has_bytes(to, len));
+	returns(len, peek(&flow, len, MSG_WAITALL));
+	flow_drain(&flow);
+}
+
+static void peek_with_trunc_counts_without_a_buffer(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	flow_put(&flow, 100);
+	await(has_bytes(to, 100));
+	returns(100, recv(to, NULL, 1000, MSG_PEEK | MSG_TRUNC));
+	returns(100, flow_recv(&flow, 1000, 0));
+}
+
+static bool has_peek_off(int fd)
+{
+	const int zero = 0;
+
+	return !setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
+}
+
+static void peek_off_moves_with_each_peek(int from, int to)
+{
+	char buf[16];
+
+	if (!has_peek_off(to))
+		skip_case("this kernel has no SO_PEEK_OFF for TCP");
+	say(from, "0123456789");
+	await(has_bytes(to, 10));
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, 2);
+	returns(3, recv(to, buf, 3, MSG_PEEK));
+	assert_memory_equal(buf, "234", 3);
+	returns(4, recv(to, buf, 4, MSG_PEEK));
+	assert_memory_equal(buf, "5678", 4);
+	assert_int_equal(get_option(to, SOL_SOCKET, SO_PEEK_OFF), 9);
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, -1);
+	hear(to, "0123456789");
+}
+
+static void peek_off_moves_back_as_data_is_read(int from, int to)
+{
+	char buf[16];
+
+	if (!has_peek_off(to))
+		skip_case("this kernel has no SO_PEEK_OFF for TCP");
+	say(from, "0123456789");
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, -1);
+	await(has_bytes(to, 10));
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, 5);
+	hear(to, "012");
+	assert_int_equal(get_option(to, SOL_SOCKET, SO_PEEK_OFF), 2);
+	returns(2, recv(to, buf, 2, MSG_PEEK));
+	assert_memory_equal(buf, "56", 2);
+	hear(to, "3456789");
+}
+
+const struct test peek_tests[] = {
+	TEST_WAYS(peek_leaves_the_data),
+	TEST_WAYS(peek_sees_across_messages),
+	TEST_WAYS(peek_after_a_part_sees_the_rest),
+	TEST_WAYS(peek_waits_until_data_comes),
+	TEST_WAYS(peek_of_all_waits_for_all),
+	TEST_WAYS(peek_sees_the_end),
+	TEST_WAYS(peek_sees_as_much_as_there_is),
+	TEST_WAYS(peek_with_trunc_counts_without_a_buffer),
+	TEST_WAYS(peek_off_moves_with_each_peek),
+	TEST_WAYS(peek_off_moves_back_as_data_is_read),
+	{ 0 },
+};
