@@ -2,9 +2,8 @@
 # make demo     two containers, plain and accelerated, one table
 # make check    every test; `make check-TOPIC` runs one (TOPIC: lint, unit, net, ...)
 # make bench    native figures and a picture in build/bench/
-# make vm-6.1   the quick tests on Debian's Linux 6.1, emulated; vm-6.12 likewise. NET_TESTS="order
-#               pairing" adds slow ones; `make vm-shell KERNEL=6.12` gives a prompt
-# make check-debug  the same as vm-debug: on a kernel with KASAN, lockdep and more, which is built first
+# make vm-6.1   tests/vm on Debian's Linux 6.1, emulated, with the module; vm-6.12 and vm-debug (KASAN,
+#               lockdep, kmemleak) likewise; `make vm-shell KERNEL=6.12` gives a prompt there
 # make fuzz     the policy parser for FUZZ_SECONDS
 # make install  pdload, its man page and completion under PREFIX
 # SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer in build/san.
@@ -16,6 +15,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 BUILD := build$(if $(SAN),/san)
 FUZZ_SECONDS ?= 60
 VERSION := 0.1.0
+DKMS_SOURCE = /usr/src/pipedevice-$(VERSION)
 
 comma := ,
 CFLAGS ?= -O2 -g
@@ -45,9 +45,11 @@ NETBENCH_OBJ := $(patsubst %,$(BUILD)/tools/bench/%.o,server client run payload)
 DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
 VM_KERNELS := 6.1 6.12 debug
 KERNEL ?= 6.12
-TOPICS := lint unit cli net programs
+TOPICS := lint unit cli sockets net programs
+# In emulated machines, the module on each kernel.
+CHECK_VMS := 6.1 6.12
 
-.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug demo bench fuzz install clean
+.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug demo bench fuzz install dkms-install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -63,9 +65,11 @@ deps:
 
 # Dependencies come first: what follows asks pkg-config for them.
 check: deps
+	tools/deps.sh vm
 	$(MAKE) --no-print-directory all tests
 	$(MAKE) --no-print-directory all tests SAN=1
-	tools/run-tests $(TOPICS)
+	$(CHECK_VMS:%=tools/vm/module.sh % &&) :
+	tools/run-tests $(TOPICS) $(CHECK_VMS:%=vm-%)
 
 $(TOPICS:%=check-%): check-%: deps
 	$(MAKE) --no-print-directory all tests
@@ -75,15 +79,18 @@ $(TOPICS:%=check-%): check-%: deps
 $(VM_KERNELS:%=vm-%): vm-%: deps
 	tools/deps.sh vm
 	$(MAKE) --no-print-directory all tests
-	$(MAKE) --no-print-directory all tests SAN=1
-	$(if $(wildcard kmod/Kbuild),tools/vm/module.sh $*)
-	tools/vm/run.sh $* tools/vm/tests.sh $(NET_TESTS)
+	tools/vm/module.sh $*
+	tools/run-tests vm-$*
+
+# Under KASAN and lockdep a case takes ten times as long.
+vm-debug: export TEST_SECONDS = 3600
+vm-debug: export LIMIT = 60000
 
 check-debug: vm-debug
 
 vm-shell:
 	tools/deps.sh vm
-	$(if $(wildcard kmod/Kbuild),tools/vm/module.sh $(KERNEL))
+	tools/vm/module.sh $(KERNEL)
 	tools/vm/run.sh $(KERNEL)
 
 demo: deps
@@ -102,6 +109,15 @@ install: $(BUILD)/pdload
 	install -D -m 755 $(BUILD)/pdload $(DESTDIR)$(PREFIX)/sbin/pdload
 	install -D -m 644 user/pdload/pdload.8 $(DESTDIR)$(PREFIX)/share/man/man8/pdload.8
 	install -D -m 644 user/pdload/pdload.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/pdload
+
+# As DKMS wants it: the sources with their version, built for the running kernel and for later ones.
+dkms-install:
+	rm -rf $(DKMS_SOURCE)
+	install -d $(DKMS_SOURCE)/kmod $(DKMS_SOURCE)/include/uapi
+	install -m 644 kmod/*.[ch] kmod/Kbuild $(DKMS_SOURCE)/kmod
+	install -m 644 include/uapi/*.h $(DKMS_SOURCE)/include/uapi
+	sed 's/@VERSION@/$(VERSION)/' kmod/dkms.conf > $(DKMS_SOURCE)/dkms.conf
+	dkms install pipedevice/$(VERSION)
 
 clean:
 	rm -rf build

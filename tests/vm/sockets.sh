@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The suite of connected sockets over the module. Runs in a virtual machine.
-exec "$(dirname "$0")/../sockets/sockets.sh" cpu
+set -euo pipefail
+LIMIT=${LIMIT:-20000} exec "$(dirname "$0")/../sockets/sockets.sh" cpu

@@ -38,7 +38,7 @@ _pdload() {
 		return
 		;;
 	--engine)
-		mapfile -t COMPREPLY < <(compgen -W "auto sockmap" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "auto sockmap cpu" -- "$cur")
 		return
 		;;
 	--bound)
