@@ -373,7 +373,7 @@ completion() {
 	verdict "completion completes a verb, also after --json"
 	offers pdload policy "" -- show check apply && offers pdload policy a -- apply && true
 	verdict "completion offers what policy can do"
-	offers pdload up --engine "" -- auto sockmap &&
+	offers pdload up --engine "" -- auto sockmap cpu &&
 		offers pdload up --engine = s -- sockmap && true
 	verdict "completion offers engines, in both spellings of the option"
 	offers pdload help w -- watch && true

@@ -119,17 +119,27 @@ slab_kb() {
 	awk '$1 == "Slab:" { print $2 }' /proc/meminfo
 }
 
-many_idle() {
-	local before after each
+# slab_of_held: bytes for each of CONNECTIONS that are held now and were not before.
+slab_of_held() {
+	local before
 
 	echo 3 >/proc/sys/vm/drop_caches
 	before=$(slab_kb)
 	hold "$CONNECTIONS" || return 1
+	each=$((($(slab_kb) - before) * 1024 / CONNECTIONS))
+}
+
+plain_idle() {
+	slab_of_held || return 1
+	plain_each=$each
+	held_end
+}
+
+many_idle() {
+	slab_of_held || return 1
 	is "$(counter CurrConns)" -eq $((2 * CONNECTIONS)) || return 1
 	wait_for 10 is_zero CurrPoolBytes || return 1
-	after=$(slab_kb)
-	each=$(((after - before) * 1024 / CONNECTIONS))
-	echo "# $each bytes of slab for a connection, TCP's own sockets included" >&3
+	echo "# $each bytes of slab for a connection, $plain_each of them TCP's own" >&3
 	held_end && nothing_is_attached
 }
 
@@ -147,6 +157,7 @@ check "rmmod is refused while sockets are attached" removal_is_refused
 check "down gives live connections back to TCP" down
 check "and unloads the module" has_gone
 check "they go on without a wrong byte" held_end
+check "$CONNECTIONS idle connections on plain TCP" plain_idle
 check "pdload up again" up --all
 check "children that nobody accepts leave nothing" aborted_children
 check "$CONNECTIONS idle connections hold no buffer, and leave nothing" many_idle 3>&1
