@@ -43,7 +43,7 @@ void counters_begin(const char *pdload)
 	last = read_counters(pdload);
 }
 
-const char *counters_refuse(const char *pdload)
+const char *counters_refuse(const char *pdload, bool at_once)
 {
 	long end = now_ms() + 2000;
 	struct counters now, before = last;
@@ -52,7 +52,7 @@ const char *counters_refuse(const char *pdload)
 	do {
 		now = last = read_counters(pdload);
 		if (now.accelerated > before.accelerated &&
-		    (now.redirected > before.redirected || now.tcp <= before.tcp))
+		    (!at_once || now.redirected > before.redirected || now.tcp <= before.tcp))
 			return NULL;
 		nap();
 	} while (now_ms() < end);

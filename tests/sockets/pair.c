@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Connections in the family and between the namespaces that were asked for. */
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sched.h>
 
 #include "sockets.h"
@@ -146,6 +147,12 @@ struct pair connected_small(int bytes)
 	connect_to(pair.end[CLIENT], listener);
 	pair.end[SERVER] = accept_from(listener);
 	close(listener);
+	if (place.poll_first) {
+		struct pollfd ends[] = { { pair.end[CLIENT], POLLIN, 0 },
+					 { pair.end[SERVER], POLLIN, 0 } };
+
+		poll(ends, ARRAY_SIZE(ends), 0);
+	}
 	return pair;
 }
 

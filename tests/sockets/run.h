@@ -32,9 +32,9 @@ const struct defect *defect_of(const char *engine, const char *name);
 const char *never_accelerated(const char *name);
 
 /* Between the two calls connections were accelerated, and bytes redirected if
- * any were sent: NULL. Otherwise what was missed. The next case begins there.
+ * any were sent, with @at_once: NULL. Otherwise what was missed. The next case begins there.
  */
 void counters_begin(const char *pdload);
-const char *counters_refuse(const char *pdload);
+const char *counters_refuse(const char *pdload, bool at_once);
 
 #endif /* RUN_H */

@@ -122,6 +122,10 @@ struct place {
 	const char *server_ns, *client_ns; /* NULL: this one */
 	const char *address; /* the server's; NULL: the loopback's */
 	unsigned int turn; /* FAMILY_MAPPED: which end is AF_INET6, in turns */
+	/* Both ends of a pair have called poll() before anything is sent, as programs do
+	 * that wait for more than one.
+	 */
+	bool poll_first;
 };
 
 extern struct place place;
