@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # make demo     two containers, plain and accelerated, one table
-# make check    every test; `make check-TOPIC` runs one (TOPIC: lint, unit, net, ...)
+# make check    every native test; `make check-TOPIC` runs one (TOPIC: lint, unit, net, ...)
 # make bench    native figures and a picture in build/bench/
 # make vm-6.1   tests/vm on Debian's Linux 6.1, emulated, with the module; vm-6.12 and vm-debug (KASAN,
 #               lockdep, kmemleak) likewise; `make vm-shell KERNEL=6.12` gives a prompt there
+# make check-vm vm-6.1 and vm-6.12: the module
 # make fuzz     the policy parser for FUZZ_SECONDS
 # make install  pdload, its man page and completion under PREFIX
 # SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer in build/san.
@@ -46,10 +47,8 @@ DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
 VM_KERNELS := 6.1 6.12 debug
 KERNEL ?= 6.12
 TOPICS := lint unit cli sockets net programs
-# In emulated machines, the module on each kernel.
-CHECK_VMS := 6.1 6.12
 
-.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug demo bench fuzz install dkms-install clean
+.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug check-vm demo bench fuzz install dkms-install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -65,11 +64,9 @@ deps:
 
 # Dependencies come first: what follows asks pkg-config for them.
 check: deps
-	tools/deps.sh vm
 	$(MAKE) --no-print-directory all tests
 	$(MAKE) --no-print-directory all tests SAN=1
-	$(CHECK_VMS:%=tools/vm/module.sh % &&) :
-	tools/run-tests $(TOPICS) $(CHECK_VMS:%=vm-%)
+	tools/run-tests $(TOPICS)
 
 $(TOPICS:%=check-%): check-%: deps
 	$(MAKE) --no-print-directory all tests
@@ -87,6 +84,8 @@ vm-debug: export TEST_SECONDS = 3600
 vm-debug: export LIMIT = 60000
 
 check-debug: vm-debug
+
+check-vm: vm-6.1 vm-6.12
 
 vm-shell:
 	tools/deps.sh vm

@@ -198,6 +198,11 @@ static __noinline int verdict_for_module(struct sk_msg_md *msg, struct pd_conn *
 
 	if (!conn || !tp)
 		return 0;
+	/* The module shows no payload: this is the kernel's own sendmsg(), begun before
+	 * the module was attached.
+	 */
+	if (msg->data != msg->data_end)
+		return 0;
 	read_module_counters(conn, tp, &info);
 	peer = peer_of(&conn->key);
 	if (bpf_msg_redirect_hash(msg, &pd_socks, &peer, BPF_F_INGRESS) != SK_PASS)

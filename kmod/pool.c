@@ -318,7 +318,7 @@ static struct pd_pool *find_pool(struct mem_cgroup *memcg, int node)
 	return NULL;
 }
 
-struct pd_pool *pd_pool_get(struct mem_cgroup *memcg)
+struct pd_pool *pd_pool_get(struct mem_cgroup *memcg, gfp_t gfp)
 {
 	int node = numa_node_id();
 	struct pd_pool *pool, *found;
@@ -328,7 +328,7 @@ struct pd_pool *pd_pool_get(struct mem_cgroup *memcg)
 	spin_unlock_bh(&pools_lock);
 	if (pool)
 		return pool;
-	pool = kzalloc(sizeof(*pool), GFP_KERNEL | __GFP_NOWARN);
+	pool = kzalloc(sizeof(*pool), gfp | __GFP_NOWARN);
 	if (!pool)
 		return NULL;
 	refcount_set(&pool->refs, 1);
@@ -468,16 +468,21 @@ int pd_pool_init(void)
 void pd_pool_exit(void)
 {
 	struct pd_pool *pool;
+	bool gone;
 
 	/* What is left waits to be trimmed: do so now. The work holds a reference. */
 	for (;;) {
 		spin_lock_bh(&pools_lock);
 		pool = list_first_entry_or_null(&pools, struct pd_pool, list);
-		if (pool && !refcount_inc_not_zero(&pool->refs))
-			pool = NULL;
+		/* One whose last reference has just gone is about to leave the list. */
+		gone = pool && !refcount_inc_not_zero(&pool->refs);
 		spin_unlock_bh(&pools_lock);
 		if (!pool)
 			break;
+		if (gone) {
+			cpu_relax();
+			continue;
+		}
 		flush_delayed_work(&pool->trim);
 		pd_pool_put(pool);
 	}

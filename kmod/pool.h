@@ -45,9 +45,9 @@ int pd_pool_init(void);
 void pd_pool_exit(void);
 
 /* The pool of @memcg (NULL: nobody pays) on this node, with a reference for the
- * caller. May sleep. NULL if there is no memory.
+ * caller. May sleep as @gfp says. NULL if there is no memory.
  */
-struct pd_pool *pd_pool_get(struct mem_cgroup *memcg);
+struct pd_pool *pd_pool_get(struct mem_cgroup *memcg, gfp_t gfp);
 /* Any context. Takes NULL. */
 void pd_pool_put(struct pd_pool *pool);
 /* True if frames of @pool are charged to @memcg. */

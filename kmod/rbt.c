@@ -27,9 +27,29 @@ static void unlink_frame(struct pd_rbt *rbt, struct pd_frame *frame)
 	WRITE_ONCE(rbt->held, rbt->held - frame->size);
 }
 
-u32 pd_rbt_close(struct pd_rbt *rbt)
+/* Take out what nobody fills: one that is FILLING is dropped by pd_rbt_publish(). */
+static void take_all(struct pd_rbt *rbt, struct list_head *dropped)
 {
 	struct pd_frame *frame, *next;
+
+	list_for_each_entry_safe(frame, next, &rbt->frames, list) {
+		if (frame->filled != frame->reserved)
+			continue;
+		unlink_frame(rbt, frame);
+		list_add(&frame->list, dropped);
+	}
+}
+
+static void drop_all(struct list_head *dropped)
+{
+	struct pd_frame *frame, *next;
+
+	list_for_each_entry_safe(frame, next, dropped, list)
+		pd_pool_give_back(frame);
+}
+
+u32 pd_rbt_close(struct pd_rbt *rbt)
+{
 	LIST_HEAD(dropped);
 	u32 unread;
 
@@ -37,16 +57,11 @@ u32 pd_rbt_close(struct pd_rbt *rbt)
 	rbt->closed = true;
 	unread = rbt->unread;
 	WRITE_ONCE(rbt->unread, 0);
-	/* One that is FILLING is dropped by pd_rbt_publish(). */
-	list_for_each_entry_safe(frame, next, &rbt->frames, list) {
-		if (frame->filled != frame->reserved)
-			continue;
-		unlink_frame(rbt, frame);
-		list_add(&frame->list, &dropped);
-	}
+	/* Else pd_rbt_end() does it. */
+	if (!rbt->consuming)
+		take_all(rbt, &dropped);
 	spin_unlock_bh(&rbt->lock);
-	list_for_each_entry_safe(frame, next, &dropped, list)
-		pd_pool_give_back(frame);
+	drop_all(&dropped);
 	return unread;
 }
 
@@ -137,10 +152,10 @@ int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 fil
 	frame->reserved -= room - filled;
 	frame->filled += filled;
 	closed = rbt->closed;
-	unused = closed || is_used_up(frame);
+	unused = is_used_up(frame) || (closed && !rbt->consuming);
 	if (unused)
 		unlink_frame(rbt, frame);
-	else
+	else if (!closed)
 		WRITE_ONCE(rbt->unread, rbt->unread + filled);
 	WRITE_ONCE(rbt->changes, rbt->changes + 1);
 	spin_unlock_bh(&rbt->lock);
@@ -168,6 +183,25 @@ void pd_rbt_wants_room(struct pd_rbt *rbt)
 
 /* ---- the consumer ------------------------------------------------------------ */
 
+void pd_rbt_begin(struct pd_rbt *rbt)
+{
+	spin_lock_bh(&rbt->lock);
+	rbt->consuming = true;
+	spin_unlock_bh(&rbt->lock);
+}
+
+void pd_rbt_end(struct pd_rbt *rbt)
+{
+	LIST_HEAD(dropped);
+
+	spin_lock_bh(&rbt->lock);
+	rbt->consuming = false;
+	if (rbt->closed)
+		take_all(rbt, &dropped);
+	spin_unlock_bh(&rbt->lock);
+	drop_all(&dropped);
+}
+
 static void look_at(const struct pd_frame *frame, u32 *seq, u32 *ready)
 {
 	*seq = frame->seq;
@@ -182,6 +216,8 @@ struct pd_frame *pd_rbt_first(struct pd_rbt *rbt, u32 *seq, u32 *ready)
 		return NULL;
 	spin_lock_bh(&rbt->lock);
 	frame = list_first_entry_or_null(&rbt->frames, struct pd_frame, list);
+	if (rbt->closed)
+		frame = NULL;
 	if (frame)
 		look_at(frame, seq, ready);
 	spin_unlock_bh(&rbt->lock);
@@ -193,7 +229,7 @@ struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *se
 	struct pd_frame *next = NULL;
 
 	spin_lock_bh(&rbt->lock);
-	if (!list_is_last(&frame->list, &rbt->frames)) {
+	if (!rbt->closed && !list_is_last(&frame->list, &rbt->frames)) {
 		next = list_next_entry(frame, list);
 		look_at(next, seq, ready);
 	}
@@ -206,7 +242,8 @@ void pd_rbt_consume(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
 	bool unused;
 
 	spin_lock_bh(&rbt->lock);
-	WRITE_ONCE(rbt->unread, rbt->unread - bytes);
+	if (!rbt->closed)
+		WRITE_ONCE(rbt->unread, rbt->unread - bytes);
 	frame->taken += bytes;
 	unused = is_used_up(frame);
 	if (unused)

@@ -26,6 +26,7 @@ struct pd_rbt {
 	spinlock_t lock; /* protects the frames, but for their payload, and closed */
 	struct list_head frames;
 	bool closed; /* nothing is reserved any more */
+	bool consuming; /* the consumer looks at frames: they stay */
 	bool blocked; /* the producer waits for room, see pd_rbt_wants_room() */
 	u32 limit; /* of held; the producer's */
 	u32 changes; /* counts what the producer did that a waiting consumer has to look at */
@@ -33,7 +34,7 @@ struct pd_rbt {
 
 void pd_rbt_init(struct pd_rbt *rbt);
 /* No more bytes; those that nobody has read are dropped. Returns how many. No
- * consumer. Any context.
+ * new consumer. Any context.
  */
 u32 pd_rbt_close(struct pd_rbt *rbt);
 /* No more bytes, if there is no frame. Returns true if it is closed. Any context. */
@@ -59,6 +60,12 @@ bool pd_rbt_has_room(const struct pd_rbt *rbt);
 void pd_rbt_wants_room(struct pd_rbt *rbt);
 
 /* ---- the consumer ---- */
+
+/* Between these two the frames stay, also if the buffer is closed: then there is
+ * none to be seen, and what is left is dropped at the end.
+ */
+void pd_rbt_begin(struct pd_rbt *rbt);
+void pd_rbt_end(struct pd_rbt *rbt);
 
 /* The first frame and what is READY in it, from offset frame->taken on. NULL if
  * there is none; if nothing is READY, the frame may be gone and only *@seq is told.

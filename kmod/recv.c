@@ -25,6 +25,8 @@ struct recv {
 	int flags;
 	int *addr_len;
 	size_t copied;
+	struct iov_iter start; /* what msg_iter was: a look that waits begins anew */
+	int peek_off; /* likewise sk_peek_off */
 	bool by_tcp; /* some of it by TCP, which has put its control messages */
 	size_t target; /* bytes that end the wait */
 	u32 changes; /* of the receive buffer, when it was last looked at */
@@ -101,6 +103,15 @@ static int take_tcp(struct recv *recv, size_t limit)
 	iov_iter_reexpand(iter, iov_iter_count(iter) + beyond);
 	recv->by_tcp |= n > 0;
 	return n == -EAGAIN ? 0 : n;
+}
+
+/* MSG_TRUNC does not move the iterator, so it cannot be wound back by what was copied. */
+static void look_again(struct recv *recv)
+{
+	recv->msg->msg_iter = recv->start;
+	if (recv->peek_off >= 0)
+		WRITE_ONCE(recv->sk->sk_peek_off, recv->peek_off);
+	recv->copied = 0;
 }
 
 /* The bytes of TCP and of frames that can be read one after the other, from the
@@ -295,7 +306,9 @@ static int recv_locked(struct recv *recv, long timeo)
 		smp_rmb();
 		if (unlikely(!recv->len) && has_some(recv))
 			return 0;
+		pd_rbt_begin(&recv->conn->rbt);
 		n = take_some(recv);
+		pd_rbt_end(&recv->conn->rbt);
 		if (n < 0)
 			return recv->copied ?: n;
 		if (n > 0) {
@@ -312,10 +325,8 @@ static int recv_locked(struct recv *recv, long timeo)
 			return -ERESTARTNOINTR;
 		if (err)
 			return recv->copied ?: result;
-		if (recv->flags & MSG_PEEK) {
-			iov_iter_revert(&recv->msg->msg_iter, recv->copied);
-			recv->copied = 0;
-		}
+		if (recv->flags & MSG_PEEK)
+			look_again(recv);
 	}
 }
 
@@ -328,10 +339,8 @@ static int go_to_tcp(struct recv *recv)
 	struct proto *tcp = recv->conn->tcp;
 	int n;
 
-	if (recv->flags & MSG_PEEK) {
-		iov_iter_revert(&recv->msg->msg_iter, recv->copied);
-		recv->copied = 0;
-	}
+	if (recv->flags & MSG_PEEK)
+		look_again(recv);
 	if (!recv->copied && !(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
 		n = tcp->recvmsg(recv->sk, recv->msg, recv->len,
 				 (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT, recv->addr_len);
@@ -372,6 +381,8 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 		.len = len,
 		.flags = flags,
 		.addr_len = addr_len,
+		.start = msg->msg_iter,
+		.peek_off = sk_peek_offset(sk, flags),
 	};
 	int n;
 

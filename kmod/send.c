@@ -29,6 +29,7 @@ struct send {
 	struct sock *peer_sk; /* the psock has a reference while sk is locked; we have another */
 	struct pd_conn *peer;
 	bool is_not_ready; /* it has not called recv() or poll() yet */
+	bool is_gone; /* it takes nothing more, or there is no memory: TCP's turn */
 };
 
 /* What is sent over TCP to such a reader before it is looked at again. */
@@ -88,7 +89,7 @@ static u32 limit_of(const struct sock *reader, const struct sock *sender)
 	return limit;
 }
 
-static struct pd_pool *pool_of(struct pd_conn *peer, struct sock *peer_sk)
+static struct pd_pool *pool_of(struct pd_conn *peer, struct sock *peer_sk, gfp_t gfp)
 {
 	struct mem_cgroup *memcg = pd_sock_memcg(peer_sk);
 
@@ -96,7 +97,7 @@ static struct pd_pool *pool_of(struct pd_conn *peer, struct sock *peer_sk)
 	if (likely(peer->pool && pd_pool_is_of(peer->pool, memcg)))
 		return peer->pool;
 	pd_pool_put(peer->pool);
-	peer->pool = pd_pool_get(memcg);
+	peer->pool = pd_pool_get(memcg, gfp);
 	return peer->pool;
 }
 
@@ -217,7 +218,7 @@ out:
  */
 static int fill(struct send *send, size_t left)
 {
-	struct pd_pool *pool = pool_of(send->peer, send->peer_sk);
+	struct pd_pool *pool = pool_of(send->peer, send->peer_sk, send->sk->sk_allocation);
 	struct pd_rbt *rbt = &send->peer->rbt;
 	struct pd_frame *frame;
 	u32 room, filled;
@@ -250,8 +251,16 @@ static size_t redirect(struct send *send, size_t size, int *err)
 	size_t sent = 0;
 	int n;
 
-	send->peer->rbt.limit = limit_of(send->peer_sk, send->sk);
 	pd_conn_pair(send->conn, send->peer);
+	/* One producer for each buffer: another agent's program may name a stranger, and
+	 * a socket may have been connected anew meanwhile.
+	 */
+	if (rcu_access_pointer(send->peer->peer) != send->conn) {
+		*err = -EPIPE;
+		send->is_gone = true;
+		return 0;
+	}
+	send->peer->rbt.limit = limit_of(send->peer_sk, send->sk);
 	*err = 0;
 	while (sent < size) {
 		n = fill(send, size - sent);
@@ -260,8 +269,10 @@ static size_t redirect(struct send *send, size_t size, int *err)
 			continue;
 		}
 		*err = n;
-		if (n != -EAGAIN)
+		if (n != -EAGAIN) {
+			send->is_gone = n == -EPIPE || n == -ENOMEM;
 			break;
+		}
 		*err = wait_for_room(send);
 		if (*err)
 			break;
@@ -273,6 +284,11 @@ static size_t redirect(struct send *send, size_t size, int *err)
 		pd_stat_inc(PD_STAT_CPU_MESSAGES);
 	}
 	return sent;
+}
+
+static bool has_failed(const struct sock *sk)
+{
+	return sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN;
 }
 
 /* What is left of the message, up to what one verdict decides. Returns how many
@@ -292,11 +308,12 @@ static int send_part(struct send *send, size_t size)
 	if (err > 0)
 		sent = redirect(send, size, &err);
 	else if (!err)
-		err = -ESRCH; /* not redirected */
-	/* An error of the socket is TCP's to report, and what nobody takes is TCP's
-	 * to send. A reader that does not take it yet may do so after a while.
+		send->is_gone = true; /* not redirected */
+	/* What nobody takes is TCP's to send, but an error of the socket is for the next
+	 * call if this one has sent something. A reader that does not take it yet may do
+	 * so after a while.
 	 */
-	if (err == -ESRCH || err == -ENOMEM || err == -EPIPE) {
+	if (send->is_gone && !(sent && has_failed(send->sk))) {
 		rest = size - sent;
 		if (err == -ENOMEM)
 			pd_stat_inc(PD_STAT_TCP_NO_MEMORY);
@@ -322,11 +339,13 @@ static int send_locked(struct send *send, size_t size)
 
 	do {
 		send->is_not_ready = false;
+		send->is_gone = false;
 		n = send_part(send, size - sent);
 		if (n > 0)
 			sent += n;
 		/* Anything else that was cut short has its reason. */
-	} while (n == NOT_READY_BYTES && send->is_not_ready && sent < size);
+	} while (n == NOT_READY_BYTES && send->is_not_ready && sent < size &&
+		 !has_failed(send->sk));
 	return sent ?: n;
 }
 

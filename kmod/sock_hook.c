@@ -46,10 +46,13 @@ static void clear_ulp(struct sock *sk, struct pd_conn *conn)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
+	/* sk_psock_drop() looks at the ops twice, under this lock. */
+	write_lock_bh(&sk->sk_callback_lock);
 	WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
 	/* Pairs with pd_conn_of(). */
 	smp_wmb();
 	rcu_assign_pointer(icsk->icsk_ulp_data, NULL);
+	write_unlock_bh(&sk->sk_callback_lock);
 	pd_conn_put(conn);
 	module_put(THIS_MODULE);
 }
@@ -235,7 +238,8 @@ static int socket_getsockopt(struct sock *sk, int level, int name, char __user *
 	tcp = conn->tcp;
 	if (level == SOL_TCP && name == TCP_ZEROCOPY_RECEIVE) {
 		WRITE_ONCE(conn->tcp_only, true);
-		unread = pd_rbt_has_frames(&conn->rbt);
+		/* From here on every sender finds it closed, whatever it has seen before. */
+		unread = !pd_rbt_close_if_empty(&conn->rbt);
 	}
 	pd_conn_put(conn);
 	/* recv() has them; after that TCP has the rest. */
@@ -406,7 +410,8 @@ static void hook_ops(struct sock *sk, struct pd_conn *conn)
 	const struct proto_ops *changed;
 	struct socket *sock = sk->sk_socket;
 
-	if (!sock || !sock->ops || !is_ours(sk->sk_prot) || has_sleepers(sk))
+	/* Without a file it is the kernel's own, which may read past recvmsg(). */
+	if (!sock || !sock->ops || !sock->file || !is_ours(sk->sk_prot) || has_sleepers(sk))
 		return;
 	changed = ops_over(sock->ops);
 	if (!changed)

@@ -30,10 +30,6 @@ static int alloc_pages_for(struct page **pages, size_t len)
 ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
 		       unsigned int flags)
 {
-	static const struct pipe_buf_operations page_ops = {
-		.release = generic_pipe_buf_release,
-		.get = generic_pipe_buf_get,
-	};
 	struct partial_page partial[PAGES];
 	struct page *pages[PAGES];
 	struct bio_vec bvecs[PAGES];
@@ -41,7 +37,7 @@ ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info
 		.pages = pages,
 		.partial = partial,
 		.nr_pages_max = PAGES,
-		.ops = &page_ops,
+		.ops = &nosteal_pipe_buf_ops, /* the kernel's: the buffers may outlive us */
 		.spd_release = release_page,
 	};
 	/* SPLICE_F_NONBLOCK is about the pipe. */

@@ -51,9 +51,6 @@ suite() {
 	local args=(--engine "$1" --family "$2" --limit "$LIMIT" --only "$PATTERN")
 
 	[ "$1" = tcp ] || args+=(--pdload "$PDLOAD")
-	# With the module the first bytes go over TCP if their reader has called nothing yet: over
-	# loopback both ways are mixed, between namespaces all are redirected.
-	[ "$1$3" != cpubetween ] || args+=(--poll-first)
 	if [ "$3" = between ]; then
 		args+=(--server-ns /run/netns/server --client-ns /run/netns/client --address)
 		case $2 in
