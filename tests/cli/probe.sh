@@ -93,6 +93,7 @@ names_every_defect() {
 		"send_after_shutdown", "eagain_in_blocking_recv", "oob_lost", "tcp_inq_ignored",
 		"peek_off_ignored", "timestamps_ignored", "trunc_efault", "zerocopy_receive_wrong",
 		"reset_lost_behind_unread", "sender_stops_while_reader_faults", "enomem_in_send",
+		"uring_waitall_send_loses",
 		"zerocopy_completion_missing", "send_zc_unsupported", "eagain_after_half_close", "msg_more_ignored", "small_stream_slow", "waitall_short"])'
 }
 
