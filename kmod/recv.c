@@ -30,7 +30,7 @@ struct recv {
 	bool by_tcp; /* some of it by TCP, which has put its control messages */
 	size_t target; /* bytes that end the wait */
 	u32 changes; /* of the receive buffer, when it was last looked at */
-	struct sk_buff *tail; /* of TCP's queue, likewise */
+	u32 rcv_nxt; /* of TCP, likewise */
 };
 
 /* May bytes of a frame with @seq be read now? Every TCP byte that was sent before
@@ -201,13 +201,13 @@ static int take_some(struct recv *recv)
 static bool has_changed(const struct recv *recv)
 {
 	return READ_ONCE(recv->conn->rbt.changes) != recv->changes ||
-	       skb_peek_tail(&recv->sk->sk_receive_queue) != recv->tail;
+	       READ_ONCE(tcp_sk(recv->sk)->rcv_nxt) != recv->rcv_nxt;
 }
 
 static void note_state(struct recv *recv)
 {
 	recv->changes = READ_ONCE(recv->conn->rbt.changes);
-	recv->tail = skb_peek_tail(&recv->sk->sk_receive_queue);
+	recv->rcv_nxt = READ_ONCE(tcp_sk(recv->sk)->rcv_nxt);
 }
 
 /* Nothing is there, the socket is locked: is this the end, or do we wait? The
