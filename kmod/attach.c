@@ -1,30 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Two ways in. Where kernels let modules give BPF programs functions of every
- * type (6.2), bpf_pd_attach() is one. Everywhere a program can set a congestion
- * control: ours attaches when it is set, and the program sets the socket's own
- * again. Both run with the socket locked, ESTABLISHED or in the last step of its
- * handshake, in process context or in softirq.
+/* Any kernel lets a sockops program set a congestion control: ours attaches when it
+ * is set, and the program sets the socket's own again. That runs with the socket
+ * locked, ESTABLISHED or in the last step of its handshake, in process context or in
+ * softirq.
  */
-#include <linux/filter.h>
 #include <linux/module.h>
 #include <net/tcp.h>
 
 #include "attach.h"
-#include "compat.h"
 #include "sock_hook.h"
-
-#define CONGESTION_NAME "pipedevice"
-
-/* ---- the congestion control -------------------------------------------------- */
 
 static void init_congestion(struct sock *sk)
 {
 	pd_sock_attach(sk);
-}
-
-static u32 undo_cwnd(struct sock *sk)
-{
-	return tcp_reno_undo_cwnd(sk);
 }
 
 /* Reno, for as long as it is set. */
@@ -32,55 +20,15 @@ static struct tcp_congestion_ops congestion = {
 	.init = init_congestion,
 	.ssthresh = tcp_reno_ssthresh,
 	.cong_avoid = tcp_reno_cong_avoid,
-	.undo_cwnd = undo_cwnd,
+	.undo_cwnd = tcp_reno_undo_cwnd,
 	.flags = TCP_CONG_NON_RESTRICTED,
 	.owner = THIS_MODULE,
-	.name = CONGESTION_NAME,
+	.name = "pipedevice",
 };
-
-/* ---- the kfunc --------------------------------------------------------------- */
-
-#if PD_HAVE_KFUNC
-__bpf_kfunc_start_defs();
-
-/* Attach to the socket of @skops. 0, or what pd_sock_attach() says. */
-__bpf_kfunc int bpf_pd_attach(struct bpf_sock_ops_kern *skops)
-{
-	struct sock *sk = skops->sk;
-
-	/* Not a request socket, whose fields are not those of a full one. */
-	if (!skops->is_fullsock)
-		return -EINVAL;
-	return pd_sock_attach(sk);
-}
-
-__bpf_kfunc_end_defs();
-
-BTF_KFUNCS_START(kfuncs)
-BTF_ID_FLAGS(func, bpf_pd_attach, KF_TRUSTED_ARGS)
-BTF_KFUNCS_END(kfuncs)
-
-static const struct btf_kfunc_id_set kfunc_set = {
-	.owner = THIS_MODULE,
-	.set = &kfuncs,
-};
-
-static int register_kfunc(void)
-{
-	return register_btf_kfunc_id_set(BPF_PROG_TYPE_UNSPEC, &kfunc_set);
-}
-#else
-static int register_kfunc(void)
-{
-	return 0;
-}
-#endif
 
 int pd_attach_init(void)
 {
-	int err = register_kfunc();
-
-	return err ?: tcp_register_congestion_control(&congestion);
+	return tcp_register_congestion_control(&congestion);
 }
 
 void pd_attach_exit(void)

@@ -5,32 +5,11 @@
 #ifndef PD_COMPAT_H
 #define PD_COMPAT_H
 
-#include <linux/bpf.h>
-#include <linux/btf.h>
-#include <linux/btf_ids.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/version.h>
 #include <net/sock.h>
-
-/* Until 6.3 there was no word for a function that BPF programs call. */
-#ifndef __bpf_kfunc
-#define __bpf_kfunc __used noinline
-#endif
-
-/* Until 6.2 a kfunc could not be registered for programs of every type. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#define PD_HAVE_KFUNC 1
-#else
-#define PD_HAVE_KFUNC 0
-#endif
-
-/* Until 6.9 a set of kfuncs did not say that it was one. */
-#ifndef BTF_KFUNCS_START
-#define BTF_KFUNCS_START(name) BTF_SET8_START(name)
-#define BTF_KFUNCS_END(name) BTF_SET8_END(name)
-#endif
 
 /* Since 6.5 the caller copies an ioctl's answer to user space. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
