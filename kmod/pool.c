@@ -161,35 +161,40 @@ static struct pd_frame *init_frame(struct pd_block *block, void *address, u32 si
 	return frame;
 }
 
-static struct pd_frame *take_large(struct pd_pool *pool)
+/* Claims a large frame that is not in use: number *@i of the block. */
+static struct pd_block *claim_large(struct pd_pool *pool, unsigned int *i)
 {
 	struct pd_block *block =
 		list_first_entry_or_null(&pool->with_large, struct pd_block, with_large);
-	unsigned int i;
 
 	lockdep_assert_held(&pool->lock);
 	if (!block)
 		return NULL;
-	i = find_first_bit(block->free_large, LARGE_MAX);
-	__clear_bit(i, block->free_large);
+	*i = find_first_bit(block->free_large, LARGE_MAX);
+	__clear_bit(*i, block->free_large);
 	if (bitmap_empty(block->free_large, LARGE_MAX))
 		list_del_init(&block->with_large);
+	return block;
+}
+
+static struct pd_frame *take_large(struct pd_pool *pool)
+{
+	unsigned int i;
+	struct pd_block *block = claim_large(pool, &i);
+
+	if (!block)
+		return NULL;
 	return init_frame(block, page_address(block->page) + i * PD_FRAME_LARGE, PD_FRAME_LARGE);
 }
 
 /* A large frame becomes SMALL_IN_LARGE small ones. */
 static struct pd_block *split_large(struct pd_pool *pool)
 {
-	struct pd_block *block =
-		list_first_entry_or_null(&pool->with_large, struct pd_block, with_large);
 	unsigned int i;
+	struct pd_block *block = claim_large(pool, &i);
 
 	if (!block)
 		return NULL;
-	i = find_first_bit(block->free_large, LARGE_MAX);
-	__clear_bit(i, block->free_large);
-	if (bitmap_empty(block->free_large, LARGE_MAX))
-		list_del_init(&block->with_large);
 	block->free_small[i] = (1 << SMALL_IN_LARGE) - 1;
 	if (list_empty(&block->with_small))
 		list_add(&block->with_small, &pool->with_small);
@@ -416,7 +421,7 @@ static unsigned long count_empty(struct shrinker *unused, struct shrink_control 
 	return pages ?: SHRINK_EMPTY;
 }
 
-/* The next pool after @last that has something to give, with a reference. */
+/* A pool that has something to give, with a reference. */
 static struct pd_pool *next_empty(void)
 {
 	struct pd_pool *pool;
