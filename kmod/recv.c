@@ -269,6 +269,7 @@ static int wait_for_more(struct recv *recv, long *timeo, int *result)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	struct sock *sk = recv->sk;
+	bool waits;
 	int err = 0;
 
 	lock_sock(sk);
@@ -276,22 +277,21 @@ static int wait_for_more(struct recv *recv, long *timeo, int *result)
 	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	if (!has_changed(recv))
 		err = judge(recv, *timeo, result);
-	if (!err && !has_changed(recv)) {
+	waits = !err && !has_changed(recv);
+	if (waits) {
 		mutex_unlock(&recv->conn->read_mutex);
 		/* A connection that was broken off by connect(AF_UNSPEC) in another thread. */
 		if (sk_wait_event(sk, timeo, has_changed(recv), &wait) < 0) {
 			*result = -EPIPE;
 			err = -EINTR;
 		}
-		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
-		remove_wait_queue(sk_sleep(sk), &wait);
-		release_sock(sk);
-		mutex_lock(&recv->conn->read_mutex);
-		return err;
 	}
 	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	remove_wait_queue(sk_sleep(sk), &wait);
 	release_sock(sk);
+	/* It comes before the socket's lock. */
+	if (waits)
+		mutex_lock(&recv->conn->read_mutex);
 	return err;
 }
 

@@ -35,6 +35,12 @@ struct send {
 /* What is sent over TCP to such a reader before it is looked at again. */
 #define NOT_READY_BYTES (64 << 10)
 
+/* Errors of the socket are TCP's to report. */
+static bool has_failed(const struct sock *sk)
+{
+	return sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN;
+}
+
 /* What only TCP does, does it in stream order. */
 static bool is_for_tcp(struct sock *sk, struct pd_conn *conn, const struct msghdr *msg)
 {
@@ -45,8 +51,7 @@ static bool is_for_tcp(struct sock *sk, struct pd_conn *conn, const struct msghd
 	/* The mark has a place in TCP's numbers alone. */
 	if (conn->sent_urgent || msg->msg_flags & (MSG_FASTOPEN | MSG_ZEROCOPY))
 		return true;
-	/* Errors are TCP's to report. */
-	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN || tp->repair)
+	if (has_failed(sk) || tp->repair)
 		return true;
 	if ((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
 		return true;
@@ -101,9 +106,9 @@ static struct pd_pool *pool_of(struct pd_conn *peer, struct sock *peer_sk, gfp_t
 	return peer->pool;
 }
 
-/* Ask the program. True if the message is redirected to another of our sockets:
- * then send->peer_sk and send->peer are set, each with a reference.
- * -EACCES: another agent's program says drop.
+/* Ask the program, unless what it said before still holds. 1 if the message is
+ * redirected to another of our sockets: then send->peer_sk and send->peer are set,
+ * each with a reference. 0: over TCP. -EACCES: another agent's program says drop.
  */
 static int ask(struct send *send, struct sk_psock *psock, size_t size)
 {
@@ -201,12 +206,9 @@ static int wait_for_room(struct send *send)
 		goto out;
 	}
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
-	if (sk_wait_event(sk, &send->timeo,
-			  sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN || rbt->closed ||
-				  pd_rbt_has_room(rbt),
-			  &wait) < 0)
-		err = -EPIPE;
-	if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+	if (sk_wait_event(sk, &send->timeo, has_failed(sk) || rbt->closed || pd_rbt_has_room(rbt),
+			  &wait) < 0 ||
+	    has_failed(sk))
 		err = -EPIPE;
 out:
 	remove_wait_queue(sk_sleep(sk), &wait);
@@ -238,9 +240,7 @@ static int fill(struct send *send, size_t left)
 		iov_iter_revert(&send->msg->msg_iter, filled);
 		return err;
 	}
-	if (!filled)
-		return -EFAULT;
-	return filled;
+	return filled ?: -EFAULT;
 }
 
 /* Returns how many bytes the reader's buffer took; what is left after -EPIPE (no
@@ -284,11 +284,6 @@ static size_t redirect(struct send *send, size_t size, int *err)
 		pd_stat_inc(PD_STAT_CPU_MESSAGES);
 	}
 	return sent;
-}
-
-static bool has_failed(const struct sock *sk)
-{
-	return sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN;
 }
 
 /* What is left of the message, up to what one verdict decides. Returns how many
