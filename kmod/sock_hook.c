@@ -24,8 +24,12 @@ static bool is_ours(const struct proto *proto)
 	return proto->recvmsg == pd_recvmsg;
 }
 
-void pd_sock_unhook(struct sock *sk, struct pd_conn *conn)
+/* Neither bytes nor calls come to us any more; the ULP stays. Returns how many bytes
+ * nobody has read. Any context.
+ */
+static u32 detach(struct sock *sk, struct pd_conn *conn)
 {
+	u32 unread = pd_conn_detach(conn);
 	struct socket *sock;
 	int i;
 
@@ -37,6 +41,7 @@ void pd_sock_unhook(struct sock *sk, struct pd_conn *conn)
 		if (sock->ops == &ops[i])
 			WRITE_ONCE(sock->ops, copied_ops[i]);
 	write_unlock_bh(&sk->sk_callback_lock);
+	return unread;
 }
 
 /* ---- the end of a socket ----------------------------------------------------- */
@@ -64,12 +69,11 @@ static void close_socket(struct sock *sk, long timeout)
 	if (conn) {
 		lock_sock(sk);
 		/* As TCP does when bytes are unread: a reset. */
-		if (pd_conn_detach(conn)) {
+		if (detach(sk, conn)) {
 			sock_set_flag(sk, SOCK_LINGER);
 			sk->sk_lingertime = 0;
 			timeout = 0;
 		}
-		pd_sock_unhook(sk, conn);
 		release_sock(sk);
 		pd_conn_put(conn);
 	}
@@ -84,8 +88,7 @@ static void destroy_socket(struct sock *sk)
 	struct pd_conn *conn = pd_conn_get(sk);
 
 	if (conn) {
-		pd_conn_detach(conn);
-		pd_sock_unhook(sk, conn);
+		detach(sk, conn);
 		pd_conn_put(conn);
 	}
 	READ_ONCE(sk->sk_prot)->destroy(sk);
@@ -100,10 +103,8 @@ static int disconnect_socket(struct sock *sk, int flags)
 	struct pd_conn *conn = pd_conn_get(sk);
 	int err;
 
-	if (conn) {
-		pd_conn_detach(conn);
-		pd_sock_unhook(sk, conn);
-	}
+	if (conn)
+		detach(sk, conn);
 	err = READ_ONCE(sk->sk_prot)->disconnect(sk, flags);
 	if (conn) {
 		sock_map_unhash(sk);
@@ -171,8 +172,7 @@ void pd_sock_try_release(struct pd_conn *conn)
 	lock_sock(sk);
 	if (is_ours(READ_ONCE(sk->sk_prot)) && pd_conn_of(sk) == conn &&
 	    pd_rbt_close_if_empty(&conn->rbt)) {
-		pd_conn_detach(conn);
-		pd_sock_unhook(sk, conn);
+		detach(sk, conn);
 		clear_ulp(sk, conn);
 		pd_stat_inc(PD_STAT_RELEASED);
 	}

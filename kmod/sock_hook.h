@@ -19,8 +19,6 @@ extern struct tcp_ulp_ops pd_ulp_ops;
  * -EBUSY: somebody else has redirected bytes to it; -ENOMEM.
  */
 int pd_sock_attach(struct sock *sk);
-/* Put sk_prot back to what it is without us. Any context. */
-void pd_sock_unhook(struct sock *sk, struct pd_conn *conn);
 /* Give a socket whose psock has gone back to TCP, if nothing is left to read.
  * Process context, the socket is not locked.
  */
