@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counters of the module, as /proc/pipedevice_stat shows them. They only grow, but for those that count what is there
- * now (Curr).
+/* Counters of the module, as /proc/pipedevice_stat shows them. They only grow, but
+ * for those that count what is there now (Curr).
  */
 #ifndef PD_STATS_H
 #define PD_STATS_H
