@@ -156,7 +156,8 @@ static void call_write_space(struct sock *sk)
 	read_unlock_bh(&sk->sk_callback_lock);
 }
 
-void pd_conn_wake_writer(struct pd_conn *conn)
+/* The socket of the peer, with a reference, or NULL. */
+static struct sock *get_peer_sk(struct pd_conn *conn)
 {
 	struct sock *sk = NULL;
 	struct pd_conn *peer;
@@ -171,9 +172,38 @@ void pd_conn_wake_writer(struct pd_conn *conn)
 		spin_unlock_bh(&peer->lock);
 	}
 	rcu_read_unlock();
+	return sk;
+}
+
+void pd_conn_wake_writer(struct pd_conn *conn)
+{
+	struct sock *sk = get_peer_sk(conn);
+
 	if (!sk)
 		return;
 	call_write_space(sk);
+	sock_put(sk);
+}
+
+void pd_conn_mix(struct pd_conn *conn)
+{
+	struct pd_conn *peer;
+	struct sock *sk;
+	bool mixed;
+
+	rcu_read_lock();
+	peer = rcu_dereference(conn->peer);
+	mixed = peer && pd_rbt_has_frames(&peer->rbt);
+	if (mixed)
+		WRITE_ONCE(peer->mixed, true);
+	rcu_read_unlock();
+	if (likely(!mixed))
+		return;
+	sk = get_peer_sk(conn);
+	if (!sk)
+		return;
+	if (READ_ONCE(sk->sk_rcvlowat) > 1)
+		pd_conn_wake_reader(sk);
 	sock_put(sk);
 }
 

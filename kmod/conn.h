@@ -36,12 +36,14 @@ struct pd_conn {
 	struct pd_pool *pool; /* of the frames in rbt: the producer's */
 	bool spliceable; /* sock->ops is ours, so that splice() finds the rbt */
 	bool tcp_only; /* the reader has asked for what only TCP gives */
+	bool mixed; /* TCP's bytes follow frames: SO_RCVLOWAT is not waited for */
 
 	bool released; /* the psock has gone: back to TCP once rbt is empty */
 	bool sent_urgent; /* MSG_OOB: from then on this socket sends over TCP */
 	bool in_tcp_send; /* inside TCP's sendmsg, under the socket's lock */
 	struct work_struct release;
-	struct rcu_head rcu;
+	struct rcu_head given_back; /* live, to TCP */
+	struct rcu_head rcu; /* freed */
 };
 
 /* Where connections are released; pd_conn_exit() waits for it. */
@@ -68,6 +70,10 @@ void pd_conn_pair(struct pd_conn *conn, struct pd_conn *peer);
 void pd_conn_wake_reader(struct sock *sk);
 /* There is room in the receive buffer of @conn, and its sender waits for that. */
 void pd_conn_wake_writer(struct pd_conn *conn);
+/* @conn has sent something over TCP. TCP wakes its reader for SO_RCVLOWAT by its own
+ * bytes alone: if frames before them are unread, any byte is enough from here on.
+ */
+void pd_conn_mix(struct pd_conn *conn);
 /* Both, for whoever waits on @sk itself. */
 void pd_conn_wake_all(struct sock *sk);
 

@@ -16,6 +16,8 @@
 /* A call that has left the module and has to be made anew. */
 #define GO_TO_TCP 1
 
+#define STEP_MS 10
+
 /* One call. */
 struct recv {
 	struct sock *sk;
@@ -262,6 +264,23 @@ static int judge(struct recv *recv, long timeo, int *result)
 	return pd_conn_is_detached(recv->conn) ? GO_TO_TCP : 0;
 }
 
+/* Wait for a wake-up. TCP gives none for bytes that reach SO_RCVLOWAT only together
+ * with frames before them: then in steps.
+ */
+static int wait_for_change(struct recv *recv, long *timeo, wait_queue_entry_t *wait)
+{
+	long step = *timeo, left;
+	int err;
+
+	if (unlikely(READ_ONCE(recv->conn->mixed)) && READ_ONCE(recv->sk->sk_rcvlowat) > 1)
+		step = min_t(long, step, msecs_to_jiffies(STEP_MS));
+	left = step;
+	err = sk_wait_event(recv->sk, &left, has_changed(recv), wait);
+	if (*timeo != MAX_SCHEDULE_TIMEOUT)
+		*timeo -= step - left;
+	return err;
+}
+
 /* Nothing is there. Wait for a change, or say why not, as judge() does. Called with
  * read_mutex, which is not held while waiting.
  */
@@ -281,7 +300,7 @@ static int wait_for_more(struct recv *recv, long *timeo, int *result)
 	if (waits) {
 		mutex_unlock(&recv->conn->read_mutex);
 		/* A connection that was broken off by connect(AF_UNSPEC) in another thread. */
-		if (sk_wait_event(sk, timeo, has_changed(recv), &wait) < 0) {
+		if (wait_for_change(recv, timeo, &wait) < 0) {
 			*result = -EPIPE;
 			err = -EINTR;
 		}
@@ -386,8 +405,11 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 	};
 	int n;
 
-	if (!recv.conn)
-		return READ_ONCE(sk->sk_prot)->recvmsg(sk, msg, len, flags, addr_len);
+	if (!recv.conn) {
+		n = pd_bypass_begin(sk)->recvmsg(sk, msg, len, flags, addr_len);
+		pd_bypass_end();
+		return n;
+	}
 	pd_sock_hook_ops(sk, recv.conn);
 	if (flags & (MSG_ERRQUEUE | MSG_OOB)) {
 		n = recv.conn->tcp->recvmsg(sk, msg, len, flags, addr_len);
@@ -425,7 +447,8 @@ bool pd_has_enough(struct sock *sk, struct pd_conn *conn)
 {
 	int lowat = READ_ONCE(sk->sk_rcvlowat);
 
-	return lowat <= 1 || pd_unread(sk, conn) >= lowat || !pd_rbt_has_room(&conn->rbt);
+	return lowat <= 1 || pd_unread(sk, conn) >= lowat || READ_ONCE(conn->mixed) ||
+	       !pd_rbt_has_room(&conn->rbt);
 }
 
 /* poll() asks, any context, without the socket's lock. */

@@ -51,6 +51,9 @@ static bool is_for_tcp(struct sock *sk, struct pd_conn *conn, const struct msghd
 	/* The mark has a place in TCP's numbers alone. */
 	if (conn->sent_urgent || msg->msg_flags & (MSG_FASTOPEN | MSG_ZEROCOPY))
 		return true;
+	/* Times of departure and of the ACK: it departs nowhere and nobody acknowledges it. */
+	if (msg->msg_controllen || READ_ONCE(sk->sk_tsflags) & SOF_TIMESTAMPING_TX_RECORD_MASK)
+		return true;
 	if (has_failed(sk) || tp->repair)
 		return true;
 	if ((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT))
@@ -65,12 +68,15 @@ static bool is_for_tcp(struct sock *sk, struct pd_conn *conn, const struct msghd
 	return false;
 }
 
-/* A reader that asks for what the module does not give, exactly as TCP does. */
+/* A reader that asks for what the module does not give, exactly as TCP does: a wait for
+ * SO_RCVLOWAT that both ways end together, RST to what comes after SHUT_RD and SHUT_WR.
+ */
 static bool reader_needs_tcp(const struct sock *sk, const struct pd_conn *conn)
 {
 	return !READ_ONCE(conn->spliceable) || READ_ONCE(conn->tcp_only) ||
 	       tcp_sk(sk)->recvmsg_inq || sock_flag(sk, SOCK_RCVTSTAMP) ||
-	       READ_ONCE(sk->sk_tsflags);
+	       READ_ONCE(sk->sk_tsflags) || READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ||
+	       (READ_ONCE(sk->sk_rcvlowat) > 1 && !pd_rbt_has_frames(&conn->rbt));
 }
 
 /* How much may be unread at the peer: about what TCP would hold for the two of
@@ -176,6 +182,7 @@ static int send_over_tcp(struct send *send, size_t size)
 	if (sent > 0) {
 		send->conn->sent.tcp_bytes += sent;
 		send->conn->sent.tcp_messages++;
+		pd_conn_mix(send->conn);
 	}
 	iov_iter_reexpand(iter, iov_iter_count(iter) + beyond);
 	return sent;
@@ -194,6 +201,7 @@ static int wait_for_room(struct send *send)
 	pd_stat_inc(PD_STAT_FULL);
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 	add_wait_queue(sk_sleep(sk), &wait);
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	pd_rbt_wants_room(rbt);
 	if (pd_rbt_has_room(rbt))
 		goto out;
@@ -205,7 +213,6 @@ static int wait_for_room(struct send *send)
 		err = sock_intr_errno(send->timeo);
 		goto out;
 	}
-	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	if (sk_wait_event(sk, &send->timeo, has_failed(sk) || rbt->closed || pd_rbt_has_room(rbt),
 			  &wait) < 0 ||
 	    has_failed(sk))
@@ -228,6 +235,8 @@ static int fill(struct send *send, size_t left)
 
 	if (!pool)
 		return -ENOMEM;
+	if (unlikely(READ_ONCE(send->peer->mixed)) && !pd_rbt_has_frames(rbt))
+		WRITE_ONCE(send->peer->mixed, false);
 	frame = pd_rbt_reserve(rbt, pool, READ_ONCE(tcp_sk(send->sk)->write_seq), left,
 			       send->sk->sk_allocation, &room);
 	if (IS_ERR(frame))
@@ -349,8 +358,11 @@ int pd_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	struct send send = { .sk = sk, .msg = msg, .conn = pd_conn_get(sk) };
 	int sent;
 
-	if (!send.conn)
-		return READ_ONCE(sk->sk_prot)->sendmsg(sk, msg, size);
+	if (!send.conn) {
+		sent = pd_bypass_begin(sk)->sendmsg(sk, msg, size);
+		pd_bypass_end();
+		return sent;
+	}
 	lock_sock(sk);
 	send.timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	sent = send_locked(&send, size);

@@ -24,30 +24,60 @@ static bool is_ours(const struct proto *proto)
 	return proto->recvmsg == pd_recvmsg;
 }
 
+struct proto *pd_bypass_begin(struct sock *sk)
+{
+	struct proto *proto = READ_ONCE(sk->sk_prot);
+
+	/* There is one still: see give_back(). */
+	__module_get(THIS_MODULE);
+	return is_ours(proto) ? (struct proto *)copied_proto[proto - protos] : proto;
+}
+
+void pd_bypass_end(void)
+{
+	module_put(THIS_MODULE);
+}
+
+/* ---- the end of a socket ----------------------------------------------------- */
+
+/* Calls go past us from here; sk_callback_lock is held for writing. */
+static void unhook(struct sock *sk, struct pd_conn *conn)
+{
+	struct socket *sock = sk->sk_socket;
+	int i;
+
+	if (is_ours(sk->sk_prot))
+		WRITE_ONCE(sk->sk_prot, conn->base);
+	for (i = 0; sock && i < FAMILIES; i++)
+		if (sock->ops == &ops[i])
+			WRITE_ONCE(sock->ops, copied_ops[i]);
+}
+
 /* Neither bytes nor calls come to us any more; the ULP stays. Returns how many bytes
  * nobody has read. Any context.
  */
 static u32 detach(struct sock *sk, struct pd_conn *conn)
 {
 	u32 unread = pd_conn_detach(conn);
-	struct socket *sock;
-	int i;
 
 	write_lock_bh(&sk->sk_callback_lock);
-	if (is_ours(sk->sk_prot))
-		WRITE_ONCE(sk->sk_prot, conn->base);
-	sock = sk->sk_socket;
-	for (i = 0; sock && i < FAMILIES; i++)
-		if (sock->ops == &ops[i])
-			WRITE_ONCE(sock->ops, copied_ops[i]);
+	unhook(sk, conn);
 	write_unlock_bh(&sk->sk_callback_lock);
 	return unread;
 }
 
-/* ---- the end of a socket ----------------------------------------------------- */
+static void put_given_back(struct rcu_head *rcu)
+{
+	pd_conn_put(container_of(rcu, struct pd_conn, given_back));
+	module_put(THIS_MODULE);
+}
 
-/* The slot is free for others, and the socket's references go. */
-static void clear_ulp(struct sock *sk, struct pd_conn *conn)
+/* A live socket, whose context is detached, is TCP's own again: locked. The ULP goes
+ * first: TCP's getsockopt(TCP_ULP) reads the ops twice and without a lock, and whoever
+ * comes to it past us must find none. The references go when no task can be left that
+ * has found our functions and has not come to them yet.
+ */
+static void give_back(struct sock *sk, struct pd_conn *conn)
 {
 	struct inet_connection_sock *icsk = inet_csk(sk);
 
@@ -57,9 +87,11 @@ static void clear_ulp(struct sock *sk, struct pd_conn *conn)
 	/* Pairs with pd_conn_of(). */
 	smp_wmb();
 	rcu_assign_pointer(icsk->icsk_ulp_data, NULL);
+	/* The slot is free before the calls go past us. */
+	smp_wmb();
+	unhook(sk, conn);
 	write_unlock_bh(&sk->sk_callback_lock);
-	pd_conn_put(conn);
-	module_put(THIS_MODULE);
+	call_rcu_tasks(&conn->given_back, put_given_back);
 }
 
 static void close_socket(struct sock *sk, long timeout)
@@ -77,7 +109,8 @@ static void close_socket(struct sock *sk, long timeout)
 		release_sock(sk);
 		pd_conn_put(conn);
 	}
-	READ_ONCE(sk->sk_prot)->close(sk, timeout);
+	pd_bypass_begin(sk)->close(sk, timeout);
+	pd_bypass_end();
 }
 
 /* Also the only end of a child that was never accepted. Softirq or process
@@ -103,14 +136,17 @@ static int disconnect_socket(struct sock *sk, int flags)
 	struct pd_conn *conn = pd_conn_get(sk);
 	int err;
 
-	if (conn)
-		detach(sk, conn);
-	err = READ_ONCE(sk->sk_prot)->disconnect(sk, flags);
-	if (conn) {
-		sock_map_unhash(sk);
-		clear_ulp(sk, conn);
-		pd_conn_put(conn);
+	if (!conn) {
+		err = pd_bypass_begin(sk)->disconnect(sk, flags);
+		pd_bypass_end();
+		return err;
 	}
+	pd_conn_detach(conn);
+	/* The program that sees the end reads the counters in the ULP's data. */
+	err = conn->tcp->disconnect(sk, flags);
+	sock_map_unhash(sk);
+	give_back(sk, conn);
+	pd_conn_put(conn);
 	return err;
 }
 
@@ -125,6 +161,8 @@ static void update_ulp(struct sock *sk, struct proto *proto, void (*write_space)
 		return;
 	}
 	conn->base = proto;
+	if (pd_conn_is_detached(conn))
+		return;
 	WRITE_ONCE(conn->released, true);
 	refcount_inc(&conn->refs);
 	if (!queue_work(pd_conn_work, &conn->release))
@@ -172,8 +210,8 @@ void pd_sock_try_release(struct pd_conn *conn)
 	lock_sock(sk);
 	if (is_ours(READ_ONCE(sk->sk_prot)) && pd_conn_of(sk) == conn &&
 	    pd_rbt_close_if_empty(&conn->rbt)) {
-		detach(sk, conn);
-		clear_ulp(sk, conn);
+		pd_conn_detach(conn);
+		give_back(sk, conn);
 		pd_stat_inc(PD_STAT_RELEASED);
 	}
 	release_sock(sk);
@@ -209,8 +247,11 @@ static int socket_ioctl(struct sock *sk, int cmd, pd_ioctl_arg arg)
 	struct proto *tcp;
 	int unread, err;
 
-	if (!conn)
-		return READ_ONCE(sk->sk_prot)->ioctl(sk, cmd, arg);
+	if (!conn) {
+		err = pd_bypass_begin(sk)->ioctl(sk, cmd, arg);
+		pd_bypass_end();
+		return err;
+	}
 	tcp = conn->tcp;
 	unread = (int)READ_ONCE(conn->rbt.unread);
 	err = tcp->ioctl(sk, cmd, arg);
@@ -223,27 +264,100 @@ static int socket_ioctl(struct sock *sk, int cmd, pd_ioctl_arg arg)
 	return err;
 }
 
+/* Whoever has the ULP: TCP would look for it in the slot, which give_back() clears. */
+static int get_ulp(char __user *value, int __user *len_at)
+{
+	int len;
+
+	if (get_user(len, len_at))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+	len = min_t(int, len, TCP_ULP_NAME_MAX);
+	if (put_user(len, len_at) || copy_to_user(value, pd_ulp_ops.name, len))
+		return -EFAULT;
+	return 0;
+}
+
+/* What a caller of TCP_ZEROCOPY_RECEIVE with a buffer beside gets where nothing can be
+ * mapped: at most @size bytes are copied. Returns how many, -errno.
+ */
+static int recv_into(struct sock *sk, u64 address, int size)
+{
+	void __user *buffer = u64_to_user_ptr(address);
+	struct msghdr msg = {};
+	int none;
+
+	if ((uintptr_t)buffer != address || !access_ok(buffer, size))
+		return -EINVAL;
+	iov_iter_ubuf(&msg.msg_iter, ITER_DEST, buffer, size);
+	return pd_recvmsg(sk, &msg, size, MSG_DONTWAIT, &none);
+}
+
+/* TCP_ZEROCOPY_RECEIVE where nothing can be mapped: as TCP answers for what is less
+ * than a page. What does not fit into the buffer beside, recv() has.
+ */
+static int receive_copied(struct sock *sk, struct pd_conn *conn, char __user *value,
+			  int __user *len_at)
+{
+	struct tcp_zerocopy_receive zc = {};
+	int unread = pd_unread(sk, conn);
+	int len, copied;
+
+	if (get_user(len, len_at))
+		return -EFAULT;
+	if (len < (int)offsetofend(struct tcp_zerocopy_receive, length))
+		return -EINVAL;
+	len = min_t(int, len, sizeof(zc));
+	if (copy_from_user(&zc, value, len))
+		return -EFAULT;
+	copied = unread <= zc.copybuf_len ? recv_into(sk, zc.copybuf_address, unread) : 0;
+	if (copied < 0)
+		return copied;
+	zc.length = 0;
+	zc.copybuf_len = copied;
+	zc.recv_skip_hint = copied ? 0 : unread;
+	zc.inq = pd_unread(sk, conn);
+	zc.err = 0;
+	zc.msg_controllen = 0;
+	zc.msg_flags = 0;
+	if (put_user(len, len_at) || copy_to_user(value, &zc, len))
+		return -EFAULT;
+	return 0;
+}
+
 /* TCP_ZEROCOPY_RECEIVE looks at TCP's queue alone: from the first time on nothing
  * is redirected to this reader.
  */
+static int zerocopy_receive(struct sock *sk, struct pd_conn *conn, char __user *value,
+			    int __user *len)
+{
+	WRITE_ONCE(conn->tcp_only, true);
+	/* From here on every sender finds it closed, whatever it has seen before. */
+	if (!pd_rbt_close_if_empty(&conn->rbt))
+		return receive_copied(sk, conn, value, len);
+	return conn->tcp->getsockopt(sk, SOL_TCP, TCP_ZEROCOPY_RECEIVE, value, len);
+}
+
 static int socket_getsockopt(struct sock *sk, int level, int name, char __user *value,
 			     int __user *len)
 {
 	struct pd_conn *conn = pd_conn_get(sk);
-	bool unread = false;
-	struct proto *tcp;
+	int err;
 
-	if (!conn)
-		return READ_ONCE(sk->sk_prot)->getsockopt(sk, level, name, value, len);
-	tcp = conn->tcp;
-	if (level == SOL_TCP && name == TCP_ZEROCOPY_RECEIVE) {
-		WRITE_ONCE(conn->tcp_only, true);
-		/* From here on every sender finds it closed, whatever it has seen before. */
-		unread = !pd_rbt_close_if_empty(&conn->rbt);
+	if (!conn) {
+		err = pd_bypass_begin(sk)->getsockopt(sk, level, name, value, len);
+		pd_bypass_end();
+		return err;
 	}
+	if (level == SOL_TCP && name == TCP_ULP)
+		err = get_ulp(value, len);
+	else if (level == SOL_TCP && name == TCP_ZEROCOPY_RECEIVE)
+		err = zerocopy_receive(sk, conn, value, len);
+	else
+		err = conn->tcp->getsockopt(sk, level, name, value, len);
 	pd_conn_put(conn);
-	/* recv() has them; after that TCP has the rest. */
-	return unread ? -EINVAL : tcp->getsockopt(sk, level, name, value, len);
+	return err;
 }
 
 #if PD_HAVE_SENDPAGE
@@ -402,6 +516,18 @@ static bool has_sleepers(struct sock *sk)
 		found |= entry->func == woken_wake_function;
 	spin_unlock_irqrestore(&head->lock, flags);
 	return found;
+}
+
+ssize_t pd_splice_past(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
+		       unsigned int flags)
+{
+	const struct proto_ops *own = copied_ops[READ_ONCE(sock->ops)->family == PF_INET6];
+	ssize_t got;
+
+	__module_get(THIS_MODULE);
+	got = own->splice_read(sock, ppos, pipe, len, flags);
+	module_put(THIS_MODULE);
+	return got;
 }
 
 /* Nobody is inside TCP's splice_read(): it owns the socket's lock, or sleeps. */

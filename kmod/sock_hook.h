@@ -23,6 +23,15 @@ int pd_sock_attach(struct sock *sk);
  * Process context, the socket is not locked.
  */
 void pd_sock_try_release(struct pd_conn *conn);
+/* A call that has come through our proto and finds no context: the socket was given
+ * back a moment ago, and what is returned here does what is asked. The module stays
+ * until pd_bypass_end(), as the call may sleep.
+ */
+struct proto *pd_bypass_begin(struct sock *sk);
+void pd_bypass_end(void);
+/* The same for a splice(), by the socket's own splice_read(). */
+ssize_t pd_splice_past(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
+		       unsigned int flags);
 /* From now on splice() is ours, too. @sk belongs to the caller's open file. */
 void pd_sock_hook_ops(struct sock *sk, struct pd_conn *conn);
 

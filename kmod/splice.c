@@ -27,8 +27,7 @@ static int alloc_pages_for(struct page **pages, size_t len)
 	return n;
 }
 
-ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
-		       unsigned int flags)
+static ssize_t splice_some(struct socket *sock, struct pipe_inode_info *pipe, size_t len)
 {
 	struct partial_page partial[PAGES];
 	struct page *pages[PAGES];
@@ -46,10 +45,6 @@ ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info
 	int allocated, got, i;
 	ssize_t left;
 
-	if (!len)
-		return 0;
-	if (*ppos)
-		return -ESPIPE;
 	/* No more than the pipe takes, or bytes would be read and have nowhere to go. */
 	left = pipe->max_usage - pipe_occupancy(pipe->head, pipe->tail);
 	if (left <= 0)
@@ -76,4 +71,23 @@ ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info
 			desc.nr_pages++;
 	}
 	return got <= 0 ? got : splice_to_pipe(pipe, &desc);
+}
+
+ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
+		       unsigned int flags)
+{
+	/* Its reference on the module is for the wait: it may be TCP's by then. */
+	struct pd_conn *conn = pd_conn_get(sock->sk);
+	ssize_t got;
+
+	if (!conn)
+		return pd_splice_past(sock, ppos, pipe, len, flags);
+	if (!len)
+		got = 0;
+	else if (*ppos)
+		got = -ESPIPE;
+	else
+		got = splice_some(sock, pipe, len);
+	pd_conn_put(conn);
+	return got;
 }
