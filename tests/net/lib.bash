@@ -13,6 +13,8 @@
 #     connect KEY NS GROUP ARGS...  start a traffic client
 #     tell KEY SIGNAL, ended KEY    signal one; wait until it has ended, status 0?
 #     done_of KEY FIELD             a number of its summary
+#     hold COUNT [ARG...]           so many connections have talked and rest
+#     end_traffic                   both have ended well: what rests goes on before
 #     status FIELD                  a number of `pdload status --json`
 
 cd "${BASH_SOURCE[0]%/*}/../.." || exit 1
@@ -259,6 +261,24 @@ ended() {
 		fi
 	done
 	return "$status"
+}
+
+# hold COUNT [ARG...]: from the client's namespace to the server's; ARGs are for both ends.
+hold() {
+	local count=$1
+	shift
+
+	serve server server in 10.1.0.2:0 "$@" || return 1
+	connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold \
+		--connections "$count" "$@" &&
+		event client ready 120
+}
+
+end_traffic() {
+	tell client TERM
+	ended client || return 1
+	tell server TERM
+	ended server
 }
 
 # What an end knows of its connections when the other has given up; ends it.

@@ -118,10 +118,7 @@ swinging() {
 	connect client client in "10.1.0.2:${PORT[server]}" --io "$io" --mix forever,forever,rr \
 		--rounds 0 --connections 12 --read 1-40K "${extra[@]}"
 	wait_for 20 enough_swings || return 1
-	tell client TERM
-	ended client || return 1
-	tell server TERM
-	ended server
+	end_traffic
 }
 
 # Directions have gone over to TCP and come back since before.

@@ -186,13 +186,6 @@ held() {
 		event client ready 20
 }
 
-finish_held() {
-	tell client TERM
-	ended client
-	tell server TERM
-	ended server
-}
-
 client_is_back_on_tcp() {
 	is "$(conns_with '.state == "declined" and .reason == "off_host" and
 		(.client.enrolled or .server.enrolled | not)')" -eq 50 &&
@@ -208,11 +201,11 @@ before
 check "a client talks to a remote server" held in out
 check "a client of a remote server is back on plain TCP after its first message" \
 	client_is_back_on_tcp
-check "and goes on without a wrong byte" finish_held
+check "and goes on without a wrong byte" end_traffic
 before
 check "a server talks to remote clients" held out in
 check "a server never enrols connections of remote clients" server_never_enrols
-check "and goes on without a wrong byte" finish_held
+check "and goes on without a wrong byte" end_traffic
 
 # ---- the same addresses and ports twice --------------------------------------
 

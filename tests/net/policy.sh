@@ -155,29 +155,15 @@ check "no byte was lost, no connection broke" end_load 3>&1
 
 # ---- what was paired goes on after `down` -------------------------------------
 
-hold() {
-	serve server server in 10.1.0.2:0 &&
-		connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold --rounds 5 \
-			--size 1-2M --connections 200 &&
-		event client ready 20
-}
-
-release() {
-	tell client TERM
-	ended client || return 1
-	tell server TERM
-	ended server
-}
-
 check "pdload up" up --all
-check "200 connections have talked and rest" hold
+check "200 connections have talked and rest" hold 200 --rounds 5 --size 1-2M
 check "all of them are enrolled" is "$(status enrolled)" -eq 200
 check "pdload flush puts them back on TCP" "$PDLOAD" flush
 check "none of them is enrolled" is "$(status enrolled)" -eq 0
-check "they go on without a wrong byte" release
-check "200 more have talked and rest" hold
+check "they go on without a wrong byte" end_traffic
+check "200 more have talked and rest" hold 200 --rounds 5 --size 1-2M
 check "pdload down puts them back on TCP" down
-check "they go on without a wrong byte" release
+check "they go on without a wrong byte" end_traffic
 
 # ---- one policy or the other ----------------------------------------------------
 

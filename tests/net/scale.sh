@@ -33,19 +33,8 @@ map_memory() {
 	done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
-# hold COUNT: that many connections have talked and wait.
-hold() {
-	serve server server in 10.1.0.2:0 --io edge --time-limit 200 --stall-limit 30 || return 1
-	connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold --rounds 3 \
-		--size 1-2K --connections "$1" --time-limit 200 --stall-limit 30 &&
-		event client ready 60
-}
-
-release() {
-	tell client TERM
-	ended client || return 1
-	tell server TERM
-	ended server
+hold_many() {
+	hold "$1" --io edge --rounds 3 --size 1-2K --time-limit 200 --stall-limit 30
 }
 
 # measure FILE: what the connections that are held have cost since `rest` was called.
@@ -85,15 +74,15 @@ the_rest_is_counted() {
 }
 
 rest
-check "plain: $CONNECTIONS connections at once" hold $CONNECTIONS
+check "plain: $CONNECTIONS connections at once" hold_many $CONNECTIONS
 measure plain
-check "plain: they end well" release
+check "plain: they end well" end_traffic
 
 check "pdload up" up --all
 maps_empty=$(map_memory)
 before
 rest
-check "$CONNECTIONS connections at once" hold $CONNECTIONS
+check "$CONNECTIONS connections at once" hold_many $CONNECTIONS
 measure accelerated
 maps_full=$(map_memory)
 check "all of them are enrolled" is "$(status enrolled)" -eq $CONNECTIONS
@@ -102,18 +91,18 @@ check "pdload conns lists each of them" is \
 	-eq $CONNECTIONS
 check "none of them was refused" is "$(since reasons.map_full)" -eq 0
 check "a connection costs at most $MAX_EACH bytes more than plain TCP" cost_is_stated 3>&1
-check "they end well" release
+check "they end well" end_traffic
 check "their entries are gone" wait_for 10 none_enrolled
 check "pdload down" down
 
 check "pdload up --max-connections $ROOM" up --all --max-connections $ROOM
 before
-check "$MORE connections at once" hold $MORE
+check "$MORE connections at once" hold_many $MORE
 check "each is enrolled or counted as refused by a full map" the_rest_is_counted 3>&1
-check "those refused stay on TCP, and all end well" release
+check "those refused stay on TCP, and all end well" end_traffic
 before
-check "$ROOM more find room again" hold $ROOM
+check "$ROOM more find room again" hold_many $ROOM
 check "all of them are enrolled" is "$(since accelerated)" -eq $ROOM
-check "they end well" release
+check "they end well" end_traffic
 check "pdload down" down
 finish

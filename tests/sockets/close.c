@@ -125,11 +125,9 @@ static void blocked_reader_is_told_of_a_reset(int from, int to)
 static void blocked_sender_is_told_of_a_reset(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	size_t len = MIB(16);
 	struct call call;
 
-	flow_fill_up(&flow);
-	send_begin(&call, from, flow_next(&flow, len), len, 0);
+	send_begin_full(&call, &flow, MIB(16));
 	reset_at_close(to);
 	call_join(&call);
 	/* Unless it had taken some more: see the next case. */

@@ -26,17 +26,26 @@ static void poll_waits_for_rcvlowat(int from, int to)
 	flow_drain(&flow);
 }
 
+/* An epoll for @events of a socket that has less than it is to be told of. */
+static int watching_too_little(struct flow *flow, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+	int epoll = succeeds(epoll_create1(0));
+
+	set_lowat(flow->to, 1000);
+	succeeds(epoll_ctl(epoll, EPOLL_CTL_ADD, flow->to, &event));
+	flow_put(flow, 600);
+	await(has_bytes(flow->to, 600));
+	returns(0, epoll_wait(epoll, &event, 1, 0));
+	return epoll;
+}
+
 static void edge_comes_with_rcvlowat_only(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
-	int epoll = succeeds(epoll_create1(0));
+	int epoll = watching_too_little(&flow, EPOLLIN | EPOLLET);
+	struct epoll_event event;
 
-	set_lowat(to, 1000);
-	succeeds(epoll_ctl(epoll, EPOLL_CTL_ADD, to, &event));
-	flow_put(&flow, 600);
-	await(has_bytes(to, 600));
-	returns(0, epoll_wait(epoll, &event, 1, 0));
 	flow_put(&flow, 600);
 	returns(1, epoll_wait(epoll, &event, 1, await_ms));
 	flow_drain(&flow);
@@ -85,14 +94,9 @@ static void the_end_is_told_of_whatever_rcvlowat_is(int from, int to)
 static void lower_rcvlowat_wakes_who_waits(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	struct epoll_event event = { .events = EPOLLIN };
-	int epoll = succeeds(epoll_create1(0));
+	int epoll = watching_too_little(&flow, EPOLLIN);
+	struct epoll_event event;
 
-	set_lowat(to, 1000);
-	succeeds(epoll_ctl(epoll, EPOLL_CTL_ADD, to, &event));
-	flow_put(&flow, 600);
-	await(has_bytes(to, 600));
-	returns(0, epoll_wait(epoll, &event, 1, 0));
 	set_lowat(to, 500);
 	returns(1, epoll_wait(epoll, &event, 1, 0));
 	flow_drain(&flow);

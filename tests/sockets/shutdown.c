@@ -155,11 +155,9 @@ static void data_after_shutdown_of_both_is_answered_by_a_reset(int from, int to)
 static void shutdown_ends_a_blocked_sender(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	size_t len = MIB(16);
 	struct call call;
 
-	flow_fill_up(&flow);
-	send_begin(&call, from, flow_next(&flow, len), len, 0);
+	send_begin_full(&call, &flow, MIB(16));
 	succeeds(shutdown(from, SHUT_WR));
 	call_join(&call);
 	if (call.returned < 0)

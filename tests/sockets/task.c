@@ -141,34 +141,33 @@ void call_fails(struct call *call, int error)
 
 /* ---- pumps ---------------------------------------------------------------- */
 
-static void run_pump_in(void *arg)
+static void run_pump(struct pump *pump, unsigned int seed,
+		     ssize_t (*move)(struct flow *flow, size_t len, int flags))
 {
-	struct pump *pump = arg;
-	unsigned int seed = pump->flow->stream + 1;
 	size_t left = pump->len;
 
 	while (left) {
 		size_t len = 1 + random_below(&seed, pump->most);
-		ssize_t n = succeeds(flow_send(pump->flow, len < left ? len : left, 0));
-
-		left -= n;
-	}
-}
-
-static void run_pump_out(void *arg)
-{
-	struct pump *pump = arg;
-	unsigned int seed = pump->flow->stream + 1001;
-	size_t left = pump->len;
-
-	while (left) {
-		size_t len = 1 + random_below(&seed, pump->most);
-		ssize_t n = succeeds(flow_recv(pump->flow, len < left ? len : left, 0));
+		ssize_t n = succeeds(move(pump->flow, len < left ? len : left, 0));
 
 		if (!n)
 			give_up(__FILE__, __LINE__, "end of file %zu bytes early", left);
 		left -= n;
 	}
+}
+
+static void run_pump_in(void *arg)
+{
+	struct pump *pump = arg;
+
+	run_pump(pump, pump->flow->stream + 1, flow_send);
+}
+
+static void run_pump_out(void *arg)
+{
+	struct pump *pump = arg;
+
+	run_pump(pump, pump->flow->stream + 1001, flow_recv);
 }
 
 static void pump_start(struct pump *pump, void (*run)(void *arg), struct flow *flow, size_t len,

@@ -9,6 +9,7 @@ ENGINE=cpu
 
 CLEAN=duplex,upload,download,rr,halfclose,wclose,sclose
 HELD=6
+HELD_ARGS=(--size 1-100K --io edge --time-limit 300)
 CYCLES=${CYCLES:-20}
 CONNECTIONS=${CONNECTIONS:-1000}
 
@@ -41,20 +42,6 @@ nothing_is_attached() {
 
 is_zero() {
 	is "$(counter "$1")" -eq 0
-}
-
-hold() {
-	serve server server in 10.1.0.2:0 --io edge &&
-		connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold \
-			--connections "$1" --size 1-100K --io edge --time-limit 300 &&
-		event client ready 120
-}
-
-held_end() {
-	tell client TERM
-	ended client || return 1
-	tell server TERM
-	ended server
 }
 
 listed() {
@@ -108,10 +95,7 @@ cycles_under_load() {
 	for ((i = 0; i < CYCLES; i++)); do
 		up --all && sleep 0.3 && "$PDLOAD" down --drain 20 || return 1
 	done
-	tell client TERM
-	ended client || return 1
-	tell server TERM
-	ended server
+	end_traffic
 }
 
 # Memory of idle connections, as the kernel's slabs and the pools show it.
@@ -125,14 +109,14 @@ slab_of_held() {
 
 	echo 3 >/proc/sys/vm/drop_caches
 	before=$(slab_kb)
-	hold "$CONNECTIONS" || return 1
+	hold "$CONNECTIONS" "${HELD_ARGS[@]}" || return 1
 	each=$((($(slab_kb) - before) * 1024 / CONNECTIONS))
 }
 
 plain_idle() {
 	slab_of_held || return 1
 	plain_each=$each
-	held_end
+	end_traffic
 }
 
 many_idle() {
@@ -140,7 +124,7 @@ many_idle() {
 	is "$(counter CurrConns)" -eq $((2 * CONNECTIONS)) || return 1
 	wait_for 10 is_zero CurrPoolBytes || return 1
 	echo "# $each bytes of slab for a connection, $plain_each of them TCP's own" >&3
-	held_end && nothing_is_attached
+	end_traffic && nothing_is_attached
 }
 
 start_host
@@ -150,13 +134,13 @@ add_ns server bridge 10.1.0.2/24
 check "the module is not loaded" not is_loaded
 check "pdload up loads it" up --all
 check "status names the engine" is "$(status engine | grep -c '^cpu$')" -eq 1
-check "connections are held" hold $HELD
+check "connections are held" hold $HELD "${HELD_ARGS[@]}"
 check "conns, status and the module's counters know them" listed
 check "ss shows whose the sockets are" shown_by_ss
 check "rmmod is refused while sockets are attached" removal_is_refused
 check "down gives live connections back to TCP" down
 check "and unloads the module" has_gone
-check "they go on without a wrong byte" held_end
+check "they go on without a wrong byte" end_traffic
 check "$CONNECTIONS idle connections on plain TCP" plain_idle
 check "pdload up again" up --all
 check "children that nobody accepts leave nothing" aborted_children

@@ -35,20 +35,6 @@ accelerated() {
 	check "$sentence: all are accelerated" all_are_accelerated
 }
 
-hold() {
-	serve server server in 10.1.0.2:0 &&
-		connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold \
-			--connections $HELD --size 1-100K &&
-		event client ready 30
-}
-
-held_end() {
-	tell client TERM
-	ended client || return 1
-	tell server TERM
-	ended server
-}
-
 listed() {
 	is "$(conns_with '.state == "paired"')" -eq $HELD && is "$(status enrolled)" -eq $HELD
 }
@@ -102,10 +88,10 @@ before
 check "the server is not on this host" exchange client in server out 10.1.0.2:0 10.1.0.2:PORT -- \
 	"${SOME[@]}"
 check "the server is not on this host: none is accelerated" is "$(since accelerated)" -eq 0
-check "connections are held" hold
+check "connections are held" hold $HELD --size 1-100K
 check "conns and status know them" listed
 check "flush puts them back on TCP" flushed
-check "they go on without a wrong byte" held_end
+check "they go on without a wrong byte" end_traffic
 check "senders wait when TCP's memory is used up" short_of_memory
 check "pdload down succeeds" down
 check "nothing is left pinned" test ! -e /sys/fs/bpf/pipedevice
