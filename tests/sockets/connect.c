@@ -2,13 +2,6 @@
 /* How connections begin, and sockets that live more than once. */
 #include "sockets.h"
 
-static void disconnect(int fd)
-{
-	static const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
-
-	succeeds(connect(fd, &nowhere, sizeof(nowhere)));
-}
-
 static void name_of(int fd, struct sockaddr_storage *name, bool peer)
 {
 	socklen_t len = sizeof(*name);

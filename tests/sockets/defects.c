@@ -23,6 +23,7 @@
 #define NOBODY "data for a socket that receives no more is queued, not answered by RST"
 #define FORGOTTEN "the error that cuts a send short is forgotten, the next says EPIPE"
 #define STALE "unread data outlives connect(AF_UNSPEC)"
+#define UNCONNECTED "recv() on a socket without a connection waits: if it did not sleep before"
 #define OOB "urgent data is lost or ordinary, recv(MSG_OOB) waits for ordinary data"
 #define COMPLETION "the completion of MSG_ZEROCOPY never comes"
 #define ZEROCOPY_RECEIVE "TCP_ZEROCOPY_RECEIVE does not see the data"
@@ -43,6 +44,8 @@ static const struct defect sockmap_defects[] = {
 	{ "waitall_returns_what_came_before_a_signal", WAITALL, false },
 	{ "waitall_may_ask_for_more_than_the_buffers_hold", WAITALL, false },
 	{ "peek_of_all_waits_for_all", WAITALL, false },
+	{ "peek_of_all_ends_with_its_timeout", WAITALL, false },
+	{ "recv_of_all_goes_on_after_release", WAITALL, false },
 	{ "shutdown_of_sending_leaves_a_blocked_reader_asleep", NO_DATA, false },
 	{ "shutdown_of_receiving_wakes_a_blocked_reader", NO_DATA, false },
 	{ "blocked_reader_is_told_of_a_reset", NO_DATA, false },
@@ -72,6 +75,10 @@ static const struct defect sockmap_defects[] = {
 	{ "edge_comes_with_rcvlowat_only", LOWAT, false },
 	{ "recv_waits_for_rcvlowat", LOWAT, false },
 	{ "lower_rcvlowat_wakes_who_waits", LOWAT, false },
+	{ "recv_wakes_whichever_way_the_rest_comes", LOWAT, false },
+	{ "poll_wakes_whichever_way_the_rest_comes", LOWAT, false },
+	{ "edge_comes_whichever_way_the_rest_comes", LOWAT, false },
+	{ "sums_of_many_sizes_wake", LOWAT, false },
 	{ "small_buffers_stop_a_sender_soon", BUFFERS, false },
 	{ "blocked_sender_goes_on_when_read", DROPPED, true },
 	{ "sendfile_to_a_full_socket_goes_on_later", DROPPED, true },
@@ -81,15 +88,19 @@ static const struct defect sockmap_defects[] = {
 	{ "reset_that_cuts_a_send_short_is_told_of_next", FORGOTTEN, false },
 	{ "data_after_shutdown_of_both_is_answered_by_a_reset", NOBODY, false },
 	{ "disconnected_socket_has_no_peer", STALE, false },
+	{ "reader_may_be_disconnected_in_a_stream", UNCONNECTED, true },
 	{ "urgent_byte_is_read_apart", OOB, false },
 	{ "recv_stops_at_the_mark", OOB, false },
 	{ "urgent_byte_inline_is_part_of_the_stream", OOB, false },
 	{ "urgent_byte_raises_sigurg", OOB, false },
+	{ "mark_comes_after_what_was_sent_before", OOB, false },
+	{ "inline_mark_comes_after_what_was_sent_before", OOB, false },
 	{ "without_urgent_data_oob_gives_einval", OOB, false },
 	{ "zerocopy_send_arrives_and_completes", COMPLETION, false },
 	{ "each_zerocopy_send_completes_once", COMPLETION, false },
 	{ "zerocopy_and_other_sends_keep_their_order", COMPLETION, false },
 	{ "zerocopy_receive_copies_what_is_small", ZEROCOPY_RECEIVE, false },
+	{ "zerocopy_receive_loses_nothing_that_is_unread", ZEROCOPY_RECEIVE, false },
 	{ "tcp_inq_tells_what_is_left", INQ, false },
 	{ "so_timestamp_stamps_data", STAMPS, false },
 	{ "so_timestampns_stamps_data", STAMPS, false },
@@ -97,6 +108,7 @@ static const struct defect sockmap_defects[] = {
 	{ "so_timestamping_stamps_what_is_acknowledged", STAMPS, false },
 	{ "uring_zerocopy_send_arrives_and_completes", SEND_ZC, false },
 	{ "uring_send_to_a_stalled_reader_completes_when_read", HOLE, false },
+	{ "uring_send_goes_on_after_release", HOLE, false },
 	{ 0 },
 };
 

@@ -51,6 +51,11 @@ static void bring_page(const struct late *late, const char *from)
 	succeeds(ioctl(late->fd, UFFDIO_COPY, &copy));
 }
 
+static void run_disconnect(void *arg)
+{
+	disconnect(*(int *)arg);
+}
+
 static void message_whose_pages_come_late_arrives_right(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
@@ -86,8 +91,38 @@ static void buffer_whose_pages_come_late_is_filled_right(int from, int to)
 	free(zeros);
 }
 
+/* The bytes that it copies are not given to anybody else meanwhile. */
+static void disconnect_in_the_middle_of_a_copy(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct late late = late_memory();
+	size_t len = PAGES * late.page;
+	char *zeros = calloc(PAGES, late.page);
+	struct call call = { .fd = to, .buf = late.map, .len = len };
+	struct task task;
+
+	warm_up(from, to);
+	flow_put(&flow, len);
+	await(has_bytes(to, len));
+	recv_late(&call);
+	await(has_events(late.fd, POLLIN));
+	task_start(&task, run_disconnect, &to);
+	while (!call.task.done) {
+		await(call.task.done || has_events(late.fd, POLLIN));
+		if (!call.task.done)
+			bring_page(&late, zeros);
+	}
+	call_join(&call);
+	task_join(&task);
+	assert_in_range(call.returned, 1, len);
+	flow_check(&flow, late.map, call.returned);
+	close(late.fd);
+	free(zeros);
+}
+
 const struct test fault_tests[] = {
 	TEST_WAYS(message_whose_pages_come_late_arrives_right),
 	TEST_WAYS(buffer_whose_pages_come_late_is_filled_right),
+	TEST_WAYS(disconnect_in_the_middle_of_a_copy),
 	{ 0 },
 };

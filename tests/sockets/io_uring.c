@@ -378,6 +378,72 @@ static void uring_shutdown_and_close_end_the_connection(int from, int to)
 	hear_end(from);
 }
 
+/* ---- a connection that goes back to TCP meanwhile --------------------------------- */
+
+/* With the first of them the call is tried at once, with the second by a worker. */
+static const unsigned int tries[] = { 0, IOSQE_ASYNC };
+
+static void release_late(void *arg)
+{
+	release_all();
+}
+
+static void uring_recv_goes_on_after_release(void)
+{
+	char buf[1000];
+
+	open_ring();
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(tries); i++) {
+		struct pair pair = connected();
+		struct flow flow = flow_of(&pair, i & 1);
+		struct io_uring_sqe *sqe;
+
+		warm_up(flow.from, flow.to);
+		sqe = next_sqe(1);
+		io_uring_prep_recv(sqe, flow.to, buf, sizeof(buf), MSG_WAITALL);
+		sqe->flags |= tries[i / 2];
+		submit();
+		/* Some of it before. */
+		flow_put(&flow, 300);
+		await(!has_bytes(flow.to, 300));
+		assert_true(is_pending());
+		release_all();
+		flow_put(&flow, 900);
+		completes(1, 1000);
+		flow_check(&flow, buf, 1000);
+		flow_drain(&flow);
+		warm_up(flow.from, flow.to);
+		close_pair(&pair);
+	}
+}
+
+static void uring_send_goes_on_after_release(void)
+{
+	open_ring();
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		struct pair pair = connected_small(65536);
+		struct flow flow = flow_of(&pair, CLIENT);
+		size_t len = MIB(6);
+		struct io_uring_sqe *sqe;
+		struct task release;
+
+		warm_up(flow.from, flow.to);
+		sqe = next_sqe(1);
+		io_uring_prep_send(sqe, flow.from, flow_next(&flow, len), len, MSG_WAITALL);
+		sqe->flags |= tries[i];
+		submit();
+		flow_take(&flow, 20000);
+		assert_true(is_pending());
+		/* It waits until what was redirected has been read. */
+		task_start(&release, release_late, NULL);
+		flow_take(&flow, len - 20000);
+		completes(1, len);
+		task_join(&release);
+		warm_up(flow.from, flow.to);
+		close_pair(&pair);
+	}
+}
+
 const struct test io_uring_tests[] = {
 	TEST_WAYS(uring_recv_waits_until_data_comes),
 	TEST_WAYS(uring_recv_takes_what_is_there),
@@ -394,5 +460,7 @@ const struct test io_uring_tests[] = {
 	TEST_WAYS(uring_cancelled_recv_loses_nothing),
 	TEST_WAYS(uring_recv_into_fixed_buffer_and_file),
 	TEST_WAYS(uring_shutdown_and_close_end_the_connection),
+	TEST(uring_recv_goes_on_after_release),
+	TEST(uring_send_goes_on_after_release),
 	{ 0 },
 };

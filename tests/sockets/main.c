@@ -9,11 +9,11 @@
 #include "run.h"
 
 static const struct test *const suites[] = {
-	read_tests,	write_tests,	peek_tests,	poll_tests,	epoll_tests,
-	lowat_tests,	pressure_tests, shutdown_tests, close_tests,	connect_tests,
-	splice_tests,	sendfile_tests, oob_tests,	zerocopy_tests, ancillary_tests,
-	ioctl_tests,	options_tests,	thread_tests,	process_tests,	signal_tests,
-	io_uring_tests, order_tests,	fault_tests,
+	read_tests,	write_tests,	peek_tests,	poll_tests,	  epoll_tests,
+	lowat_tests,	pressure_tests, shutdown_tests, close_tests,	  connect_tests,
+	splice_tests,	sendfile_tests, oob_tests,	zerocopy_tests,	  ancillary_tests,
+	ioctl_tests,	options_tests,	thread_tests,	process_tests,	  signal_tests,
+	io_uring_tests, order_tests,	fault_tests,	disconnect_tests, release_tests,
 };
 
 static const char *const engines[] = { "tcp", "sockmap", "cpu", "dma", NULL };
@@ -48,7 +48,8 @@ static const struct argp_option argp_options[] = {
 	{ "client-ns", KEY_CLIENT_NS, "PATH", 0, "Network namespace of the clients", 0 },
 	{ "address", KEY_ADDRESS, "ADDRESS", 0, "The servers' (default: the loopback's)", 0 },
 	{ "limit", KEY_LIMIT, "MS", 0, "Time limit of a case (default 4000)", 0 },
-	{ "pdload", KEY_PDLOAD, "PATH", 0, "Ask it whether each case was accelerated", 0 },
+	{ "pdload", KEY_PDLOAD, "PATH", 0,
+	  "Ask it whether each case was accelerated, and to release connections", 0 },
 	{ "poll-first", KEY_POLL, NULL, 0, "Both ends call poll() before anything is sent", 0 },
 	{ "list", 'l', NULL, 0, "Print the names of the cases, and which are expected to fail", 0 },
 	{ "only", 'o', "PATTERN", 0, "Cases whose name matches, as a shell pattern", 0 },
@@ -93,6 +94,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_PDLOAD:
 		options.pdload = arg;
+		release_by = arg;
 		break;
 	case 'l':
 		options.list = true;

@@ -115,11 +115,61 @@ static void without_urgent_data_oob_gives_einval(int from, int to)
 	hear(to, "a");
 }
 
+/* The bytes before the mark have gone another way than the mark. */
+static void mark_comes_after_what_was_sent_before(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	char byte;
+
+	warm_up(from, to);
+	flow_put(&flow, 5000);
+	await(has_bytes(to, 5000));
+	flow_put(&flow, 3000);
+	returns(1, flow_send(&flow, 1, MSG_OOB));
+	flow_put(&flow, 2000);
+	await(has_events(to, POLLPRI));
+	while (flow.taken < 8000) {
+		assert_false(at_mark(to));
+		require(flow_recv(&flow, 60000, 0) > 0);
+	}
+	/* It was not passed, either. */
+	assert_int_equal(flow.taken, 8000);
+	assert_true(at_mark(to));
+	returns(1, recv(to, &byte, 1, MSG_OOB));
+	flow_check(&flow, &byte, 1);
+	flow_drain(&flow);
+	assert_false(at_mark(to));
+}
+
+static void inline_mark_comes_after_what_was_sent_before(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	set_option(to, SOL_SOCKET, SO_OOBINLINE, 1);
+	warm_up(from, to);
+	for (int i = 0; i < 3; i++) {
+		uint64_t mark;
+
+		flow_put(&flow, 5000);
+		mark = flow.sent;
+		returns(1, flow_send(&flow, 1, MSG_OOB));
+		flow_put(&flow, 2000);
+		await(has_events(to, POLLPRI));
+		while (flow.taken < mark)
+			require(flow_recv(&flow, 60000, 0) > 0);
+		assert_int_equal(flow.taken, mark);
+		assert_true(at_mark(to));
+		flow_drain(&flow);
+	}
+}
+
 const struct test oob_tests[] = {
 	TEST_WAYS(urgent_byte_is_read_apart),
 	TEST_WAYS(recv_stops_at_the_mark),
 	TEST_WAYS(urgent_byte_inline_is_part_of_the_stream),
 	TEST_WAYS(urgent_byte_keeps_its_place_among_many),
+	TEST_WAYS(mark_comes_after_what_was_sent_before),
+	TEST_WAYS(inline_mark_comes_after_what_was_sent_before),
 	TEST_WAYS(urgent_byte_raises_sigurg),
 	TEST_WAYS(without_urgent_data_oob_gives_einval),
 	{ 0 },

@@ -127,6 +127,13 @@ int accept_from(int listener)
 	return succeeds(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 }
 
+void disconnect(int fd)
+{
+	static const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+
+	succeeds(connect(fd, &nowhere, sizeof(nowhere)));
+}
+
 static void make_small(int fd, int bytes)
 {
 	if (bytes) {
@@ -165,6 +172,16 @@ void close_pair(const struct pair *pair)
 {
 	close(pair->end[CLIENT]);
 	close(pair->end[SERVER]);
+}
+
+void warm_up(int a, int b)
+{
+	for (int i = 0; i < 2; i++) {
+		say(a, "there");
+		hear(b, "there");
+		say(b, "back");
+		hear(a, "back");
+	}
 }
 
 void set_option(int fd, int level, int name, int value)

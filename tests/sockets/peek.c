@@ -76,6 +76,35 @@ static void peek_of_all_waits_for_all(int from, int to)
 	flow_drain(&flow);
 }
 
+/* What came in between is looked at once, and what was there before not twice. */
+static void peek_of_all_ends_with_its_timeout(int from, int to)
+{
+	const struct timeval timeout = { .tv_usec = 400000 };
+	static const int flags[] = { MSG_TRUNC, 0 };
+	struct flow flow = flow_between(from, to);
+	struct call call;
+
+	warm_up(from, to);
+	succeeds(setsockopt(to, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)));
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		struct flow peeked = flow;
+		size_t left = 600;
+
+		flow_put(&flow, 300);
+		await(has_bytes(to, 300));
+		recv_begin(&call, to, 1000, MSG_PEEK | MSG_WAITALL | flags[i]);
+		/* In a slow machine the timeout may come first. */
+		flow_put(&flow, 300);
+		call_join(&call);
+		if (call.returned != 300)
+			call_returns(&call, 600);
+		if (!flags[i])
+			flow_check(&peeked, call.buf, call.returned);
+		while (left)
+			left -= succeeds(flow_recv(&flow, left, 0));
+	}
+}
+
 static void peek_sees_the_end(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
@@ -159,6 +188,7 @@ const struct test peek_tests[] = {
 	TEST_WAYS(peek_after_a_part_sees_the_rest),
 	TEST_WAYS(peek_waits_until_data_comes),
 	TEST_WAYS(peek_of_all_waits_for_all),
+	TEST_WAYS(peek_of_all_ends_with_its_timeout),
 	TEST_WAYS(peek_sees_the_end),
 	TEST_WAYS(peek_sees_as_much_as_there_is),
 	TEST_WAYS(peek_with_trunc_counts_without_a_buffer),

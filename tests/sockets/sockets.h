@@ -67,7 +67,7 @@ extern const struct test lowat_tests[], pressure_tests[], shutdown_tests[], clos
 extern const struct test connect_tests[], splice_tests[], sendfile_tests[], oob_tests[];
 extern const struct test zerocopy_tests[], ancillary_tests[], ioctl_tests[], options_tests[];
 extern const struct test thread_tests[], process_tests[], signal_tests[], io_uring_tests[];
-extern const struct test order_tests[], fault_tests[];
+extern const struct test order_tests[], fault_tests[], disconnect_tests[], release_tests[];
 
 /* ---- verdict.c: the end of a case ------------------------------------------ */
 
@@ -140,6 +140,8 @@ struct pair connected(void);
 /* Both buffers of both ends are small; SO_SNDBUF and SO_RCVBUF have this value. */
 struct pair connected_small(int bytes);
 void close_pair(const struct pair *pair);
+/* Each has heard the other: from here on an engine takes the bytes of both. */
+void warm_up(int a, int b);
 
 /* The same by steps. */
 int server_socket(void);
@@ -149,6 +151,7 @@ int listening(int backlog);
 int client_of(int listener);
 void connect_to(int fd, int listener);
 int accept_from(int listener);
+void disconnect(int fd);
 /* The address of @listener for sockets of the family of @fd. */
 socklen_t address_for(int fd, int listener, struct sockaddr_storage *addr);
 
@@ -212,6 +215,12 @@ int unacknowledged(int fd); /* SIOCOUTQ */
 /* The thread or process sleeps inside the system call. */
 bool sleeps_in(pid_t tid, long number);
 unsigned long voluntary_switches(pid_t tid);
+
+/* ---- release.c: connections that go back to TCP -------------------------------- */
+
+extern const char *release_by; /* pdload; NULL: nothing is done, on plain TCP */
+/* All that live now, on the way of `pdload flush`. */
+void release_all(void);
 
 /* ---- task.c: threads and processes of a case ---------------------------------- */
 

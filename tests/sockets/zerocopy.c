@@ -141,11 +141,57 @@ static void zerocopy_receive_copies_what_is_small(int from, int to)
 	flow_drain(&flow);
 }
 
+/* Take what TCP_ZEROCOPY_RECEIVE gives of @most bytes. It may refuse, for bytes that only
+ * recv() gives.
+ */
+static bool zerocopy_receive(struct flow *flow, size_t most)
+{
+	char buf[4096];
+	struct zerocopy_receive zc = {
+		.copybuf_address = (uintptr_t)buf,
+		.copybuf_len = most < sizeof(buf) ? most : sizeof(buf),
+	};
+	socklen_t len = sizeof(zc);
+
+	if (getsockopt(flow->to, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &zc, &len)) {
+		require(errno == EINVAL);
+		return false;
+	}
+	require(zc.length == 0);
+	require(zc.copybuf_len >= 0 && (size_t)zc.copybuf_len <= most);
+	flow_check(flow, buf, zc.copybuf_len);
+	return zc.copybuf_len;
+}
+
+static void zerocopy_receive_loses_nothing_that_is_unread(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	warm_up(from, to);
+	for (int i = 0; i < 10; i++) {
+		flow_put(&flow, 3000 + 7 * i);
+		await(has_bytes(to, 100));
+		zerocopy_receive(&flow, 100);
+		flow_put(&flow, 500);
+		zerocopy_receive(&flow, 100);
+		flow_take(&flow, 1000);
+		zerocopy_receive(&flow, 100);
+		flow_put(&flow, 2000);
+		flow_drain(&flow);
+		/* Nothing is unread any more. */
+		flow_put(&flow, 50);
+		await(has_bytes(to, 50));
+		require(zerocopy_receive(&flow, 100));
+		flow_drain(&flow);
+	}
+}
+
 const struct test zerocopy_tests[] = {
 	TEST_WAYS(zerocopy_send_arrives_and_completes),
 	TEST_WAYS(each_zerocopy_send_completes_once),
 	TEST_WAYS(zerocopy_and_other_sends_keep_their_order),
 	TEST_WAYS(zerocopy_unasked_is_an_ordinary_send),
 	TEST_WAYS(zerocopy_receive_copies_what_is_small),
+	TEST_WAYS(zerocopy_receive_loses_nothing_that_is_unread),
 	{ 0 },
 };

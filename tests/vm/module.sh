@@ -10,8 +10,11 @@ ENGINE=cpu
 CLEAN=duplex,upload,download,rr,halfclose,wclose,sclose
 HELD=6
 HELD_ARGS=(--size 1-100K --io edge --time-limit 300)
+SPLICED=60000
+STALLED=20
 CYCLES=${CYCLES:-20}
 CONNECTIONS=${CONNECTIONS:-1000}
+SOCKETS=$(realpath "$BUILD/tests/sockets/sockets")
 
 if [ "$(hostname)" != pipedevice-vm ]; then
 	echo "Bail out! loads a module: only for a machine of tools/vm/run.sh"
@@ -85,6 +88,70 @@ for i in range(50):
 	nothing_is_attached
 }
 
+# Bytes that splice() took from a redirected socket, which is closed then.
+splice_and_close() {
+	before
+	spawn spliced client in python3 -c "
+import fcntl, os, signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+listener = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(listener.getsockname())
+server = listener.accept()[0]
+for a, b in (client, server), (server, client):
+    a.sendall(b'.')
+    b.recv(1)
+data = os.urandom($SPLICED)
+client.sendall(data)
+out, into = os.pipe()
+fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 1 << 20)
+left = len(data)
+while left:
+    left -= os.splice(server.fileno(), into, left)
+for s in client, server, listener:
+    s.close()
+print('{\"event\": \"spliced\"}', flush=True)
+signal.sigwait({signal.SIGUSR1})
+got = b''
+while len(got) < len(data):
+    got += os.read(out, 65536)
+sys.exit(got != data)"
+	event spliced spliced 20 && wait_for 5 was_redirected
+}
+
+was_redirected() {
+	is "$(since redirected_bytes)" -ge "$SPLICED"
+}
+
+pipe_is_right() {
+	tell spliced USR1
+	ended spliced
+}
+
+# Readers that do not read, until nothing more is taken for them; then all are killed.
+killed_with_full_buffers() {
+	serve server server in 10.1.0.2:0 --io edge --stall || return 1
+	connect client client in "10.1.0.2:${PORT[server]}" --io edge --mix flood \
+		--connections "$STALLED" || return 1
+	event client settled 60 || return 1
+	is "$(counter CurrPoolBytes)" -gt $((STALLED << 20)) || return 1
+	tell client KILL
+	tell server KILL
+	down
+}
+
+# Programs that ask whose a socket is while it is given back, closed and connected anew.
+asked_for_ulp() {
+	local i
+	# shellcheck disable=SC2016  # for the inner shell
+	spawn asker client in sh -c 'for i in $(seq 30); do "$@" || exit 1; done' - \
+		"$SOCKETS" --engine cpu --limit 60000 --only ulp_may_be_asked_for_at_any_moment
+
+	for ((i = 0; i < 5; i++)); do
+		up --all && "$PDLOAD" flush && sleep 0.2 && down || return 1
+	done
+	ended asker
+}
+
 # up and down while connections come, go and move bytes.
 cycles_under_load() {
 	local i
@@ -147,6 +214,15 @@ check "children that nobody accepts leave nothing" aborted_children
 check "$CONNECTIONS idle connections hold no buffer, and leave nothing" many_idle 3>&1
 check "pdload down again" down
 check "the module has gone again" has_gone
+check "pdload up for a splice" up --all
+check "what is spliced from a socket outlives it" splice_and_close
+check "pdload down with spliced bytes in a pipe" down
+check "the module has gone from under the pipe" has_gone
+check "the pipe gives every byte" pipe_is_right
+check "pdload up for readers that do not read" up --all
+check "down after $STALLED connections are killed with full buffers" killed_with_full_buffers
+check "the module has gone with their buffers" has_gone
+check "the ULP is asked for while sockets come and go" asked_for_ulp
 check "up and down $CYCLES times under load" cycles_under_load
 check "the module has gone at last" has_gone
 check "nothing is left pinned" test ! -e /sys/fs/bpf/pipedevice
