@@ -69,11 +69,18 @@ static __always_inline int is_mptcp_subflow(struct tcp_sock *tp)
 #define TCP_CONGESTION 13
 #define TCP_CA_NAME_MAX 16
 
-/* Attach the module to the socket of @skops, which is in pd_socks. Any kernel lets a
- * program set a congestion control: that of the module attaches when it is set, and
- * the socket's own is set again. 0, or -1 if it is not attached.
+/* The module's, and what makes its argument. Not there where modules cannot give
+ * programs functions (before 6.2), or this one has no BTF: may_call_module is 0 then.
  */
-static __always_inline int attach_module(struct bpf_sock_ops *skops, struct tcp_sock *tp)
+const volatile __u32 may_call_module __weak = 0;
+int bpf_pd_attach(struct bpf_sock_ops_kern *skops) __ksym __weak;
+void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+/* Any kernel lets a program set a congestion control: that of the module attaches when
+ * it is set, and the socket's own is set again.
+ */
+static __always_inline int attach_by_congestion_control(struct bpf_sock_ops *skops,
+							struct tcp_sock *tp)
 {
 	char own[TCP_CA_NAME_MAX] = {}, ours[TCP_CA_NAME_MAX] = "pipedevice";
 
@@ -82,6 +89,16 @@ static __always_inline int attach_module(struct bpf_sock_ops *skops, struct tcp_
 	bpf_setsockopt(skops, SOL_TCP, TCP_CONGESTION, ours, sizeof(ours));
 	bpf_setsockopt(skops, SOL_TCP, TCP_CONGESTION, own, sizeof(own));
 	return BPF_CORE_READ(tp, inet_conn.icsk_ulp_ops) ? 0 : -1;
+}
+
+/* Attach the module to the socket of @skops, which is in pd_socks. 0, or less than 0 if
+ * it is not attached.
+ */
+static __always_inline int attach_module(struct bpf_sock_ops *skops, struct tcp_sock *tp)
+{
+	if (may_call_module)
+		return bpf_pd_attach(bpf_cast_to_kern_ctx(skops));
+	return attach_by_congestion_control(skops, tp);
 }
 
 #endif /* PD_COMPAT_BPF_H */

@@ -113,6 +113,10 @@ struct tcp_sock {
 	_Bool is_mptcp;
 };
 
+struct bpf_sock_ops_kern {
+	struct sock *sk;
+};
+
 struct sk_msg_sg {
 	__u32 size;
 };

@@ -5,11 +5,31 @@
 #ifndef PD_COMPAT_H
 #define PD_COMPAT_H
 
+#include <linux/btf.h>
+#include <linux/btf_ids.h>
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/version.h>
 #include <net/sock.h>
+
+/* Since 6.2 a module can give BPF programs of every type a function. */
+#define PD_HAVE_KFUNC (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0))
+
+/* Until 6.3 there was no word for it, until 6.7 none for a place without prototypes, and
+ * until 6.9 a set of them did not say that it was one.
+ */
+#ifndef __bpf_kfunc
+#define __bpf_kfunc __used noinline
+#endif
+#ifndef __bpf_kfunc_start_defs
+#define __bpf_kfunc_start_defs() __diag_push() __diag_ignore_all("-Wmissing-prototypes", "kfunc")
+#define __bpf_kfunc_end_defs() __diag_pop()
+#endif
+#ifndef BTF_KFUNCS_START
+#define BTF_KFUNCS_START(name) BTF_SET8_START(name)
+#define BTF_KFUNCS_END(name) BTF_SET8_END(name)
+#endif
 
 /* Since 6.5 the caller copies an ioctl's answer to user space. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)

@@ -87,8 +87,11 @@ static void give_back(struct sock *sk, struct pd_conn *conn)
 	/* Pairs with pd_conn_of(). */
 	smp_wmb();
 	rcu_assign_pointer(icsk->icsk_ulp_data, NULL);
-	/* The slot is free before the calls go past us. */
+	/* The slot is free before the calls go past us, and past the psock's, which may
+	 * still be there while a sender has it.
+	 */
 	smp_wmb();
+	conn->base = conn->tcp;
 	unhook(sk, conn);
 	write_unlock_bh(&sk->sk_callback_lock);
 	call_rcu_tasks(&conn->given_back, put_given_back);

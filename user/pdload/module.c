@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "module.h"
 
+#include <bpf/btf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libkmod.h>
@@ -96,6 +97,25 @@ int pd_module__load(char why[PD_MODULE_WHY])
 	if (err)
 		explain(err, name.release, why);
 	return err;
+}
+
+bool pd_module__gives_function(void)
+{
+	struct btf *kernel, *module = NULL;
+	bool found = false;
+
+	/* Without it not even libbpf looks for functions. */
+	if (access("/sys/kernel/btf/" NAME, R_OK))
+		return false;
+	kernel = btf__load_vmlinux_btf();
+	if (kernel)
+		module = btf__load_module_btf(NAME, kernel);
+	if (module)
+		found = btf__find_by_name_kind(module, "bpf_pd_attach", BTF_KIND_FUNC) > 0 &&
+			btf__find_by_name_kind(kernel, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+	btf__free(module);
+	btf__free(kernel);
+	return found;
 }
 
 static int remove_now(void)

@@ -16,6 +16,8 @@ bool pd_module__is_loaded(void);
 int pd_module__load(char why[PD_MODULE_WHY]);
 /* Unload it, if nothing uses it within @seconds. 0, also if it is not loaded; -EBUSY. */
 int pd_module__unload(int seconds);
+/* True if it is loaded and its function for BPF programs can be called. */
+bool pd_module__gives_function(void);
 /* Sockets that it is attached to; -1 if that cannot be told. */
 long pd_module__sockets(void);
 

@@ -51,7 +51,8 @@ struct release {
 	int rules_fd;
 	struct seen *seen; /* sorted by key */
 	size_t nr_seen;
-	size_t released; /* connections */
+	size_t taken; /* connections taken out of pd_socks */
+	size_t held; /* of those the module still has, at the last look */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -189,6 +190,7 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 	if (err)
 		return err;
 	*nr = select_ends(release, *records, *nr);
+	release->held = 0;
 	if (!*nr)
 		return 0;
 	seen = calloc(*nr, sizeof(*seen));
@@ -210,6 +212,9 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 		if (b)
 			looks_b = quiet_looks(release, b);
 		if (is_quiet(a, looks_a) && (alone || (b && is_quiet(b, looks_b)))) {
+			if (in_sockmap(release, &a->conn.key) ||
+			    (b && in_sockmap(release, &b->conn.key)))
+				release->taken++;
 			err = take_out(release, a);
 			if (!err && b)
 				err = take_out(release, b);
@@ -219,9 +224,8 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 			}
 			if (a->attached || (b && b->attached)) {
 				left++;
-				continue;
+				release->held++;
 			}
-			release->released++;
 			continue;
 		}
 		/* Both ends have to be quiet in the same look. */
@@ -236,6 +240,12 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 	release->seen = seen;
 	release->nr_seen = nr_seen;
 	return left;
+}
+
+/* What the module still has may have been taken out by an earlier run. */
+static size_t nr_released(const struct release *release)
+{
+	return release->taken > release->held ? release->taken - release->held : 0;
 }
 
 /* A look without a finding may have missed one: with @stop pd_socks has to be
@@ -328,7 +338,7 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 		    interrupted)
 			break;
 		if (++looks % LOOKS_A_PROGRESS == 0)
-			p_progress("draining: left %zd, released %zu", n, release.released);
+			p_progress("draining: left %zd, released %zu", n, nr_released(&release));
 		nanosleep(&pause, NULL);
 	}
 	sigaction(SIGINT, &old_int, NULL);
@@ -340,7 +350,7 @@ int pd_release__run(bool stop, int seconds, size_t *released, size_t *left)
 		n = 1;
 	}
 	err = n > 0 ? 1 : n;
-	*released = release.released;
+	*released = nr_released(&release);
 	*left = n > 0 ? n : 0;
 	free(release.seen);
 	free(records);

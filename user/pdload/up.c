@@ -244,6 +244,7 @@ static struct pipedevice *load(const struct options *options)
 	}
 	skel->rodata->bound_bytes = options->bound;
 	find_functions(skel);
+	skel->rodata->may_call_module = pd_module__gives_function();
 	bpf_map__set_max_entries(skel->maps.pd_handshakes, options->handshakes);
 	bpf_map__set_max_entries(skel->maps.pd_socks, 2 * options->connections);
 	bpf_map__set_max_entries(skel->maps.pd_ends, 2 * options->connections);
