@@ -42,6 +42,7 @@ NET_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/net/*.c))
 SOCKETS := $(BUILD)/tests/sockets/sockets
 SOCKETS_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sockets/*.c))
 BENCH_PROGS := $(BUILD)/tools/bench/netbench $(BUILD)/tools/bench/pinned
+INSN_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(addprefix tools/bench/insn/,main.c end.c counter.c))
 NETBENCH_OBJ := $(patsubst %,$(BUILD)/tools/bench/%.o,server client run payload)
 DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
 VM_KERNELS := 6.1 6.12 debug
@@ -172,6 +173,15 @@ $(BUILD)/tools/bench/netbench: $(NETBENCH_OBJ)
 
 $(BENCH_PROGS): %: %.o
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lpthread -lnuma -lm
+
+# Runs on the machine of tools/vm/arm64.sh.
+$(BUILD)/insn: $(INSN_OBJ)
+	$(CC) $(CFLAGS) -static -o $@ $^
+
+# A plugin for QEMU.
+$(BUILD)/profile.so: tools/bench/insn/profile.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(CFLAGS) $(WARN) -shared -fPIC -fvisibility=hidden -o $@ $<
 
 # Runs in containers, whatever their C library.
 $(DEMO_PROGS): %: %.o

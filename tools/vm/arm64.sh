@@ -14,6 +14,8 @@
 #     --with MODULE   a module of the kernel to have there and to load first, with
 #                     what it needs; may be given several times
 #
+#     --plugin FILE   a plugin for QEMU, with its arguments after commas
+#
 #     VM_SECONDS      time limit (default: 900)
 #     VM_MEMORY       of the machine (default: 1G)
 set -euo pipefail
@@ -102,6 +104,7 @@ image() {
 with=()
 content=()
 count=()
+plugin=()
 append="console=ttyAMA0 loglevel=7 panic=-1"
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	case $1 in
@@ -114,7 +117,12 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 		with+=("$2")
 		shift
 		;;
-	-*) die "there is no option $1: --count or --with MODULE" ;;
+	--plugin)
+		[ $# -ge 2 ] || die "--plugin takes a file"
+		plugin+=(-plugin "$2")
+		shift
+		;;
+	-*) die "there is no option $1: --count, --with MODULE or --plugin FILE" ;;
 	*)
 		[ -e "$1" ] || die "there is no $1 to put into the machine"
 		content+=("$1")
@@ -122,7 +130,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	esac
 	shift
 done
-[ $# -ge 2 ] || die "usage: tools/vm/arm64.sh [--count] [--with MODULE]... [CONTENT...] -- COMMAND [ARG...]"
+[ $# -ge 2 ] || die "usage: tools/vm/arm64.sh [--count] [--with MODULE]... [--plugin FILE] [CONTENT...] -- COMMAND [ARG...]"
 shift
 for command in qemu-system-aarch64 dtc fdtput cpio modprobe; do
 	command -v $command >/dev/null || die "$command is missing: run tools/deps.sh arm64"
@@ -136,6 +144,6 @@ device_tree "$work/machine.dtb"
 image "$@"
 mapfile -t ports < <(serial_ports)
 run_machine "${VM_SECONDS:-900}" qemu-system-aarch64 -M $MACHINE -m "$memory" -display none -no-reboot \
-	"${count[@]}" -nodefaults -device virtio-serial-device "${ports[@]}" \
+	"${count[@]}" "${plugin[@]}" -nodefaults -device virtio-serial-device "${ports[@]}" \
 	-kernel "$kernel/vmlinuz" -initrd "$work/initramfs.gz" -dtb "$work/machine.dtb" -append "$append" \
 	2> >(grep -v 'warning: nic .* has no peer' >&2)

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# tools/bench/insn/insn.sh [ENGINE [TEST [SIZE [READER]]]]
+# tools/bench/insn/insn.sh --profile ENGINE TEST SIZE READER
+#
+# make bench-insn: the instructions that a transfer takes, counted on the machine of
+# tools/vm/arm64.sh, where they are the same each time. Writes build/bench/insn.json,
+# insn.txt (the table) and insn.svg. With names in front (cpu rr 64 blocking; from the
+# left) only those rows are counted, and printed.
+#
+# --profile says which functions executed those of one row: each instruction is seen, none
+# is sampled. Writes build/bench/insn-profile.txt and, by block of code, insn-blocks.tsv.
+set -euo pipefail
+export LC_ALL=C
+
+export BUILD
+BUILD=$(realpath -m "${BUILD:-build}")
+HERE=$(realpath "$(dirname "$0")")
+TOP=$(realpath "$HERE/../../..")
+OUT=$BUILD/bench
+ROOT=$BUILD/arm64/root
+ROWS=$OUT/insn.log
+
+die() {
+	echo "bench-insn: $*" >&2
+	exit 1
+}
+
+# ---- what the machine is made of ---------------------------------------------------
+
+# The libraries that "$@" need.
+libraries() {
+	local file path
+
+	for file; do
+		readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
+	done | sort -u | while read -r file; do
+		path=$(find -L "$sysroot/lib" "$sysroot/usr/lib" -maxdepth 2 -name "$file" -print -quit)
+		[ -n "$path" ] || die "$file is not in $sysroot"
+		echo "$path"
+	done
+}
+
+# Our programs, ip, and the libraries of both and of these.
+make_root() {
+	local found=() more
+
+	rm -rf "$ROOT"
+	mkdir -p "$ROOT/usr/bin" "$ROOT/lib/aarch64-linux-gnu"
+	cp -L "$BUILD/arm64/pdload" "$BUILD/arm64/insn" "$HERE/guest" "$sysroot/bin/ip" "$ROOT/usr/bin/"
+	mapfile -t more < <(libraries "$ROOT/usr/bin/pdload" "$ROOT/usr/bin/ip")
+	while [ "${#more[@]}" -gt "${#found[@]}" ]; do
+		found=("${more[@]}")
+		mapfile -t more < <({
+			printf '%s\n' "${found[@]}"
+			libraries "${found[@]}"
+		} | sort -u)
+	done
+	cp -L "${found[@]}" "$ROOT/lib/aarch64-linux-gnu/"
+	mv "$ROOT/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1" "$ROOT/lib/"
+	aarch64-linux-gnu-strip "$ROOT"/usr/bin/{pdload,insn}
+}
+
+build() {
+	sysroot=$("$TOP/tools/vm/sysroot.sh" arm64)
+	"$TOP/tools/vm/cross.sh" arm64 -s "$BUILD/arm64/pdload" "$BUILD/arm64/insn"
+	module=$("$TOP/tools/vm/module.sh" 6.12 "$TOP/kmod" arm64 2>"$OUT/module.log") || {
+		tail "$OUT/module.log" >&2
+		die "the module does not build"
+	}
+	make_root
+}
+
+# run OPTION... -- COMMAND...: prints what the machine prints.
+run() {
+	VM_SECONDS=${VM_SECONDS:-580} "$TOP/tools/vm/arm64.sh" --count --with veth "$ROOT" "$module" "$@"
+}
+
+# ---- a profile ------------------------------------------------------------------------
+
+profile() {
+	local operations
+
+	make --no-print-directory -s -C "$TOP" BUILD="$BUILD" "$BUILD/profile.so"
+	run --plugin "$BUILD/profile.so,out=$OUT/insn-blocks.tsv" -- env PROFILE=1 guest "$@" >"$ROWS" || {
+		grep -v ^function "$ROWS" >&2
+		die "the machine failed"
+	}
+	operations=$(awk -F '\t' '$1 == "row" { print $6 }' "$ROWS")
+	[[ $operations =~ ^[0-9]+$ ]] || die "--profile takes one row: cpu rr 64 blocking, for example"
+	# By address, functions before what is in them.
+	{
+		awk -F '\t' '$1 == "function" { print $2, "function", $3 }' "$ROWS"
+		awk '{ print $1, "insns", $2 * $3 }' "$OUT/insn-blocks.tsv"
+	} | sort -s -k 1,2 | awk -v operations="$operations" '
+		BEGIN { name = "(user space)" }
+		$2 == "function" { name = $3; next }
+		{ of[name] += $3; all += $3 }
+		END {
+			for (name in of)
+				printf "%12.1f %5.1f %%  %s\n", of[name] / operations, of[name] / all * 100, name
+			printf "%12.1f %5.1f %%  all\n", all / operations, 100
+		}' | sort -rn >"$OUT/insn-profile.txt"
+	echo "instructions of $* by function, each of $operations operations"
+	head -n 60 "$OUT/insn-profile.txt"
+	echo "All: $OUT/insn-profile.txt   By block of code (address, instructions, times): $OUT/insn-blocks.tsv"
+}
+
+# ------------------------------------------------------------------------------------------
+
+mkdir -p "$OUT"
+if [ "${1:-}" = --profile ]; then
+	[ $# -eq 5 ] || die "--profile takes one row: cpu rr 64 blocking, for example"
+	shift
+	build
+	profile "$@"
+	exit
+fi
+build
+run -- guest "$@" >"$ROWS" || {
+	cat "$ROWS" >&2
+	die "the machine failed"
+}
