@@ -12,8 +12,10 @@
  * An operation of rr is a message of SIZE there and one back; of stream, one message,
  * read with 64 KiB buffers; of life, connect(), 64 bytes there and back, and close() by
  * the client, then the server. What is counted has been done before, with each byte
- * verified and then often enough for TCP to have opened its window. TCP_SHARE is how
- * much of the payload TCP itself carried.
+ * verified and then often enough for TCP to have opened its window. A stream takes this
+ * or that many instructions by how sender and receiver happen to fall in step, so several
+ * connections are counted, one after the other. TCP_SHARE is how much of the payload TCP
+ * itself carried; life does not look.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,15 +41,16 @@
 static const struct test {
 	const char *name;
 	size_t size;
-	unsigned int verified; /* operations, as the two below */
+	unsigned int connections; /* one after the other */
+	unsigned int verified; /* operations of each, as the two below */
 	unsigned int warm;
 	unsigned int counted;
 } tests[] = {
-	{ "rr", 64, 20, 100, 500 },	    { "rr", 1024, 20, 100, 500 },
-	{ "rr", 16384, 20, 100, 300 },	    { "rr", 65536, 10, 60, 200 },
-	{ "stream", 1024, 200, 500, 2000 }, { "stream", 16384, 40, 200, 1000 },
-	{ "stream", 65536, 20, 100, 400 },  { "stream", 1048576, 2, 8, 32 },
-	{ "life", 64, 5, 20, 100 },
+	{ "rr", 64, 1, 20, 100, 500 },	       { "rr", 1024, 1, 20, 100, 500 },
+	{ "rr", 16384, 1, 20, 100, 300 },      { "rr", 65536, 1, 10, 60, 200 },
+	{ "stream", 1024, 8, 100, 400, 2000 }, { "stream", 16384, 8, 10, 100, 400 },
+	{ "stream", 65536, 8, 4, 50, 200 },    { "stream", 1048576, 8, 1, 4, 16 },
+	{ "life", 64, 1, 5, 20, 200 },
 };
 
 static const char *const readers[] = { "blocking", "epoll" };
@@ -58,6 +61,9 @@ struct run {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	int control[2]; /* client's and server's end of what is said beside the connection */
+	uint64_t instructions; /* counted, of all connections */
+	uint64_t payload; /* bytes both ways, of all connections, counted or not */
+	uint64_t tcp; /* how many of these TCP itself carried */
 };
 
 static const char *row = "";
@@ -232,17 +238,9 @@ static void settle(void)
 	usleep(SETTLE_US);
 }
 
-static void print_row(const struct run *run, uint64_t instructions, double tcp_share)
-{
-	printf("%s\t%zu\t%s\t%u\t%llu\t%.4f\n", run->test->name, run->test->size,
-	       readers[run->reader], run->test->counted, (unsigned long long)instructions,
-	       tcp_share);
-	fflush(stdout);
-}
-
 static void count_life(struct run *run, int counter)
 {
-	uint64_t begin, end;
+	uint64_t begin;
 
 	live(run, run->test->verified, true);
 	live(run, run->test->warm, false);
@@ -250,14 +248,13 @@ static void count_life(struct run *run, int counter)
 	begin = counter_begin(counter);
 	live(run, run->test->counted, false);
 	settle();
-	end = counter_end(counter);
-	print_row(run, end - begin, 0);
+	run->instructions += counter_end(counter) - begin;
 }
 
 static void count_transfer(struct run *run, int counter)
 {
-	uint64_t from, to, tcp;
 	struct end end;
+	uint64_t begin;
 
 	connect_end(run, &end);
 	end.verify = true;
@@ -265,12 +262,12 @@ static void count_transfer(struct run *run, int counter)
 	end.verify = false;
 	request(run, &end, run->test->warm);
 	settle();
-	from = counter_begin(counter);
+	begin = counter_begin(counter);
 	request(run, &end, run->test->counted);
 	settle();
-	to = counter_end(counter);
-	tcp = end_tcp_bytes(&end);
-	print_row(run, to - from, (double)tcp / (double)(end.sent + end.received));
+	run->instructions += counter_end(counter) - begin;
+	run->payload += end.sent + end.received;
+	run->tcp += end_tcp_bytes(&end);
 	end_close(&end);
 }
 
@@ -292,15 +289,11 @@ static void set_address(struct run *run, const char *text)
 		fail("%s is neither \"unix\" nor an IPv4 address", text);
 }
 
-static void count_row(struct run *run, int counter)
+static void count_connection(struct run *run, int counter)
 {
-	char name[64];
 	int status;
 	pid_t pid;
 
-	snprintf(name, sizeof(name), "%s %zu %s", run->test->name, run->test->size,
-		 readers[run->reader]);
-	row = name;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, run->control))
 		fail("socketpair: %s", strerror(errno));
 	pid = start_server(run);
@@ -311,6 +304,22 @@ static void count_row(struct run *run, int counter)
 	if (waitpid(pid, &status, 0) != pid || status)
 		fail("the server failed");
 	close(run->control[0]);
+}
+
+static void count_row(struct run *run, int counter)
+{
+	const struct test *test = run->test;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s %zu %s", test->name, test->size, readers[run->reader]);
+	row = name;
+	run->instructions = run->payload = run->tcp = 0;
+	for (unsigned int i = 0; i < test->connections; i++)
+		count_connection(run, counter);
+	printf("%s\t%zu\t%s\t%u\t%llu\t%.4f\n", test->name, test->size, readers[run->reader],
+	       test->connections * test->counted, (unsigned long long)run->instructions,
+	       run->payload ? (double)run->tcp / (double)run->payload : 0);
+	fflush(stdout);
 	row = "";
 }
 

@@ -47,7 +47,8 @@ struct block {
 	uint64_t address;
 	uint64_t insns;
 	uint64_t times; /* since the machine began; QEMU adds to it */
-	uint64_t before; /* the first mark */
+	uint64_t before; /* what that was at the first mark */
+	uint64_t between; /* the marks, each time they came */
 };
 
 static struct block *blocks;
@@ -67,10 +68,11 @@ static void end(unsigned int vcpu, void *udata)
 		perror(out);
 		exit(1);
 	}
-	for (const struct block *block = blocks; block; block = block->next) {
-		if (block->times != block->before)
+	for (struct block *block = blocks; block; block = block->next) {
+		block->between += block->times - block->before;
+		if (block->between)
 			fprintf(file, "%016" PRIx64 " %" PRIu64 " %" PRIu64 "\n", block->address,
-				block->insns, block->times - block->before);
+				block->insns, block->between);
 	}
 	fclose(file);
 }
