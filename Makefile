@@ -2,6 +2,8 @@
 # make demo     two containers, plain and accelerated, one table
 # make check    every native test; `make check-TOPIC` runs one (TOPIC: lint, unit, net, ...)
 # make bench    native figures and a picture in build/bench/
+# make bench-insn  instructions of each engine on an emulated arm64 machine, and a picture, in
+#               build/bench/; PROFILE="cpu rr 64 blocking" says which functions execute them
 # make vm-6.1   tests/vm on Debian's Linux 6.1, emulated, with the module; vm-6.12 and vm-debug (KASAN,
 #               lockdep, kmemleak) likewise; `make vm-shell KERNEL=6.12` gives a prompt there
 # make check-vm vm-6.1 and vm-6.12: the module
@@ -49,7 +51,7 @@ VM_KERNELS := 6.1 6.12 debug
 KERNEL ?= 6.12
 TOPICS := lint unit cli sockets net programs
 
-.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug check-vm demo bench fuzz install dkms-install clean
+.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug check-vm check-insn demo bench bench-insn fuzz install dkms-install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -100,6 +102,16 @@ demo: deps
 bench: deps
 	$(MAKE) --no-print-directory all $(BENCH_PROGS)
 	tools/bench/bench.sh
+
+bench-insn:
+	tools/deps.sh arm64
+	tools/bench/insn/insn.sh $(if $(PROFILE),--profile $(PROFILE))
+
+# Fails when a ratio is more than 5 % worse than the committed one.
+check-insn:
+	tools/deps.sh arm64
+	@mkdir -p $(BUILD)
+	tools/run-tests insn
 
 fuzz: deps
 	$(MAKE) --no-print-directory $(BUILD)/tests/fuzz/policy

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Counts the instructions of each engine (tools/bench/insn) and compares the ratios to TCP
+# with the committed ones: none may be more than MARGIN percent worse. The margin is for
+# what another image of the machine moves; smaller differences say nothing.
+#
+# A change that is meant to cost more, or that saves enough for the gate to be drawn
+# tighter, commits its own:
+#     jq -f tools/bench/insn/ratios.jq build/bench/insn.json > tools/bench/insn/ratios.json
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/tap.bash
+. tests/tap.bash
+
+MARGIN=5
+WORK=$(mktemp -d)
+BUILD=${BUILD:-build}
+COMMITTED=tools/bench/insn/ratios.json
+trap 'rm -rf "$WORK"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Writes one line for each row of either: NAME COMMITTED COUNTED PERCENT VERDICT.
+compare() {
+	jq -f tools/bench/insn/ratios.jq "$BUILD/bench/insn.json" >"$WORK/ratios.json"
+	jq -r -n --argjson margin $MARGIN --slurpfile was $COMMITTED --slurpfile is "$WORK/ratios.json" '
+		$was[0] as $was | $is[0] as $is | ($was + $is | keys_unsorted)[]
+		| ($is[.] != null and $was[.] != null) as $both
+		| (if $both then ($is[.] / $was[.] - 1) * 1000 | round / 10 else null end) as $percent
+		| [., $was[.] // "none", $is[.] // "none", $percent // "none",
+			(if $both | not then "missing" elif $percent > $margin then "worse"
+			elif $percent < -$margin then "better" else "same" end)] | @tsv' >"$WORK/compared"
+}
+
+verdicts() {
+	local name was is percent verdict
+
+	while IFS=$'\t' read -r name was is percent verdict; do
+		case $verdict in
+		worse | missing)
+			not_ok "$name: $is of TCP's instructions, committed $was ($percent %)"
+			;;
+		better)
+			ok "$name: $is of TCP's instructions, committed $was"
+			echo "# $percent %: commit the new ratios to keep this"
+			;;
+		*) ok "$name: $is of TCP's instructions, committed $was" ;;
+		esac
+	done
+}
+
+watch_kernel "insn-$$"
+rm -f "$BUILD/bench/insn.json"
+: >"$WORK/compared"
+check "instructions are counted, and every engine carried its payload" tools/bench/insn/insn.sh
+check "the committed ratios can be compared with these" compare
+verdicts <"$WORK/compared"
+finish
