@@ -15,7 +15,7 @@ die() {
 	exit 1
 }
 
-[ $# -ge 2 ] && [ "$1" = arm64 ] || die "usage: tools/vm/cross.sh arm64 TARGET..."
+[[ $# -ge 2 && $1 == arm64 ]] || die "usage: tools/vm/cross.sh arm64 TARGET..."
 command -v $COMPILER >/dev/null || die "$COMPILER is missing: run tools/deps.sh arm64"
 arch=$1
 shift

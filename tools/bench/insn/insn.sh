@@ -9,7 +9,7 @@
 # left) only those rows are counted, and printed.
 #
 # --profile says which functions executed those of one row: each instruction is seen, none
-# is sampled. Writes build/bench/insn-profile.txt and, by block of code, insn-blocks.tsv.
+# is sampled. Writes build/bench/insn-profile.txt and, by block of code, insn-blocks.txt.
 set -euo pipefail
 export LC_ALL=C
 
@@ -82,7 +82,7 @@ profile() {
 	local operations
 
 	make --no-print-directory -s -C "$TOP" BUILD="$BUILD" "$BUILD/profile.so"
-	run --plugin "$BUILD/profile.so,out=$OUT/insn-blocks.tsv" -- env PROFILE=1 guest "$@" >"$ROWS" || {
+	run --plugin "$BUILD/profile.so,out=$OUT/insn-blocks.txt" -- env PROFILE=1 guest "$@" >"$ROWS" || {
 		grep -v ^function "$ROWS" >&2
 		die "the machine failed"
 	}
@@ -91,19 +91,11 @@ profile() {
 	# By address, functions before what is in them.
 	{
 		awk -F '\t' '$1 == "function" { print $2, "function", $3 }' "$ROWS"
-		awk '{ print $1, "insns", $2 * $3 }' "$OUT/insn-blocks.tsv"
-	} | sort -s -k 1,2 | awk -v operations="$operations" '
-		BEGIN { name = "(user space)" }
-		$2 == "function" { name = $3; next }
-		{ of[name] += $3; all += $3 }
-		END {
-			for (name in of)
-				printf "%12.1f %5.1f %%  %s\n", of[name] / operations, of[name] / all * 100, name
-			printf "%12.1f %5.1f %%  all\n", all / operations, 100
-		}' | sort -rn >"$OUT/insn-profile.txt"
+		cat "$OUT/insn-blocks.txt"
+	} | sort -s -k 1,2 | awk -v operations="$operations" -f "$HERE/profile.awk" >"$OUT/insn-profile.txt"
 	echo "instructions of $* by function, each of $operations operations"
-	head -n 60 "$OUT/insn-profile.txt"
-	echo "All: $OUT/insn-profile.txt   By block of code (address, instructions, times): $OUT/insn-blocks.tsv"
+	head -n 100 "$OUT/insn-profile.txt"
+	echo "All: $OUT/insn-profile.txt   By block of code: $OUT/insn-blocks.txt"
 }
 
 # ---- figures ----------------------------------------------------------------------------

@@ -3,9 +3,10 @@
  * two marks of counter.c. It looks from outside: what is executed stays the same to
  * the last instruction, and interrupts that are off hide nothing.
  *
- *     -plugin profile.so,out=FILE      lines of ADDRESS INSTRUCTIONS TIMES
+ *     -plugin profile.so,out=FILE
  *
- * A block counts as executed to its end, which it is not where an exception ends it.
+ * Lines are "ADDRESS insns TIMES INSTRUCTIONS" of each block, and "ADDRESS to TIMES ADDRESS" of
+ * one after which another came. A block counts as executed to its end, which it is not where an exception ends it.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -17,7 +18,6 @@
 /* What QEMU 7.2 calls, and what it lets a plugin call. */
 #define EXPORT __attribute__((visibility("default")))
 #define CB_NO_REGS 0
-#define INLINE_ADD_U64 0
 
 typedef uint64_t plugin_id;
 struct qemu_info;
@@ -29,8 +29,9 @@ EXPORT int qemu_plugin_install(plugin_id id, const struct qemu_info *info, int a
 
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id,
 					   void (*cb)(plugin_id id, struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op, void *ptr,
-					      uint64_t imm);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
+					  void (*cb)(unsigned int vcpu, void *udata), int flags,
+					  void *udata);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 					    void (*cb)(unsigned int vcpu, void *udata), int flags,
 					    void *udata);
@@ -42,37 +43,80 @@ const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 #define MARK_BEGIN 0xd5032fdfU /* hint #126 */
 #define MARK_END 0xd5032fffU /* hint #127 */
 
+#define STEPS (1 << 20) /* more than there are; a power of two */
+
 struct block {
 	struct block *next;
 	uint64_t address;
 	uint64_t insns;
-	uint64_t times; /* since the machine began; QEMU adds to it */
-	uint64_t before; /* what that was at the first mark */
-	uint64_t between; /* the marks, each time they came */
+	uint64_t times; /* between the marks */
+};
+
+/* From one block to the one that came after it. */
+struct step {
+	const struct block *from;
+	const struct block *to;
+	uint64_t times;
 };
 
 static struct block *blocks;
+static struct step steps[STEPS];
+static size_t nr_steps;
+static const struct block *last; /* NULL outside of the marks */
+static bool counting;
 static const char *out;
+
+static struct step *find_step(const struct block *from, const struct block *to)
+{
+	size_t at = ((uintptr_t)from * 31 + (uintptr_t)to) / 16 * 0x9e3779b1U;
+
+	while (steps[at %= STEPS].from && (steps[at].from != from || steps[at].to != to))
+		at++;
+	if (!steps[at].from && ++nr_steps == STEPS / 2) {
+		fprintf(stderr, "profile.so: too many steps\n");
+		exit(1);
+	}
+	steps[at].from = from;
+	steps[at].to = to;
+	return &steps[at];
+}
+
+static void execute(unsigned int vcpu, void *udata)
+{
+	struct block *block = udata;
+
+	if (!counting)
+		return;
+	block->times++;
+	if (last)
+		find_step(last, block)->times++;
+	last = block;
+}
 
 static void begin(unsigned int vcpu, void *udata)
 {
-	for (struct block *block = blocks; block; block = block->next)
-		block->before = block->times;
+	counting = true;
 }
 
 static void end(unsigned int vcpu, void *udata)
 {
 	FILE *file = fopen(out, "w");
 
+	counting = false;
+	last = NULL;
 	if (!file) {
 		perror(out);
 		exit(1);
 	}
-	for (struct block *block = blocks; block; block = block->next) {
-		block->between += block->times - block->before;
-		if (block->between)
-			fprintf(file, "%016" PRIx64 " %" PRIu64 " %" PRIu64 "\n", block->address,
-				block->insns, block->between);
+	for (const struct block *block = blocks; block; block = block->next) {
+		if (block->times)
+			fprintf(file, "%016" PRIx64 " insns %" PRIu64 " %" PRIu64 "\n",
+				block->address, block->times, block->insns);
+	}
+	for (size_t i = 0; i < STEPS; i++) {
+		if (steps[i].from)
+			fprintf(file, "%016" PRIx64 " to %" PRIu64 " %016" PRIx64 "\n",
+				steps[i].from->address, steps[i].times, steps[i].to->address);
 	}
 	fclose(file);
 }
@@ -87,7 +131,7 @@ static void translate(plugin_id id, struct qemu_plugin_tb *tb)
 	block->insns = qemu_plugin_tb_n_insns(tb);
 	block->next = blocks;
 	blocks = block;
-	qemu_plugin_register_vcpu_tb_exec_inline(tb, INLINE_ADD_U64, &block->times, 1);
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, execute, CB_NO_REGS, block);
 	for (size_t i = 0; i < block->insns; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint32_t opcode;
