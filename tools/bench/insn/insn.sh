@@ -110,7 +110,7 @@ explain() {
 		sockmap  TCP sockets after pdload up --engine sockmap --all; cpu: --engine cpu --all
 		rr: a message each way. stream: messages one way, read with 64 KiB buffers. life: connect, 64 B each way, close.
 		blocking: recv(). epoll: level-triggered epoll_wait(), then recv() that does not wait. All bytes of a first pass
-		were verified. The same tree gives the same digits; another program or module moves streams of TCP by up to 4 %.
+		were verified. The same build gives the same digits; another moves streams by up to 4 %, the others by 1 %.
 
 	TEXT
 }
