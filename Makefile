@@ -199,7 +199,11 @@ $(BUILD)/profile.so: tools/bench/insn/profile.c
 $(DEMO_PROGS): %: %.o
 	$(CC) $(CFLAGS) $(SANFLAGS) $(if $(SAN),,-static) -o $@ $^
 
-tests: $(if $(SAN),,$(BUILD)/tests/fuzz/policy)
+tests: $(if $(SAN),,$(BUILD)/tests/fuzz/policy $(BUILD)/tests/programs/proxy)
+
+# Only what is installed: nothing is fetched.
+$(BUILD)/tests/programs/proxy: tests/programs/proxy.go
+	GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local CGO_ENABLED=0 GOCACHE=$(abspath $(BUILD))/go-cache go build -o $@ $<
 
 # Not from the library: clang instruments what is fuzzed.
 FUZZ_SRC := tests/fuzz/policy.c user/pdload/container.c \

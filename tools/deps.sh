@@ -15,8 +15,8 @@ PACKAGES=(
 	iproute2 ethtool iptables nftables procps util-linux numactl
 	podman runc conmon netavark mmdebstrap
 	# the programs that are accelerated, and what measures them
-	redis-server redis-tools nginx-light wrk curl postgresql postgresql-contrib memcached
-	iperf3 openssl python3 jq strace gnuplot-nox
+	redis-server redis-tools nginx-light haproxy wrk curl postgresql postgresql-contrib memcached
+	golang-go iperf3 openssl python3 jq strace gnuplot-nox
 )
 # for `tools/deps.sh vm`, as well: emulated machines
 VM_PACKAGES=(
@@ -29,7 +29,7 @@ ARM64_PACKAGES=(
 	qemu-system-arm device-tree-compiler gcc-aarch64-linux-gnu gcc-12-aarch64-linux-gnu
 	libc6-dev-arm64-cross
 )
-SERVICES=(redis-server nginx postgresql memcached)
+SERVICES=(redis-server nginx haproxy postgresql memcached)
 
 POLICY=/usr/sbin/policy-rc.d
 log=

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""asyncio_echo.py server ADDRESS PORT | client ADDRESS PORT
+"""asyncio_echo.py server ADDRESS PORT | client ADDRESS PORT CONNECTIONS
 
-An echo server and a client that opens connections in waves; on each it writes
+An echo server and a client that opens so many connections in waves; on each it writes
 messages of random sizes while it reads them back, and compares every byte."""
 
 import asyncio
@@ -10,7 +10,6 @@ import random
 import sys
 
 WAVES = 4
-CONNECTIONS = 50
 MESSAGES = 40
 
 
@@ -52,13 +51,13 @@ async def exchange(address, port, number):
     return hashlib.sha256(b"".join(sent)).hexdigest()
 
 
-async def run(address, port):
+async def run(address, port, connections):
     digest = hashlib.sha256()
     for wave in range(WAVES):
-        numbers = range(wave * CONNECTIONS, (wave + 1) * CONNECTIONS)
+        numbers = range(wave, connections, WAVES)
         for one in await asyncio.gather(*(exchange(address, port, number) for number in numbers)):
             digest.update(one.encode())
-    print(f"{WAVES * CONNECTIONS} connections, {digest.hexdigest()}")
+    print(f"{connections} connections, {digest.hexdigest()}")
 
 
-asyncio.run({"server": serve, "client": run}[sys.argv[1]](sys.argv[2], int(sys.argv[3])))
+asyncio.run({"server": serve, "client": run}[sys.argv[1]](sys.argv[2], *map(int, sys.argv[3:])))

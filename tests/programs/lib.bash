@@ -7,6 +7,11 @@
 # A test defines `workload MODE`, which runs the programs and leaves in
 # $WORK/MODE.* what must not depend on how the bytes travel, calls
 # compare_modes, and ends with finish.
+#
+# Environment, for emulated machines (tests/vm/programs.sh):
+#     ENGINE     cpu where the module can be loaded (default: sockmap)
+#     SMALLER    what share divides amounts by (default: 1)
+#     PATIENCE   what time limits are multiplied by (default: 1)
 
 # shellcheck source=tools/demo/namespaces.bash
 . tools/demo/namespaces.bash
@@ -21,6 +26,9 @@ HERE=$(pwd)/tests/programs
 TAG=pipedevice-$NAME-$$
 SERVER=10.77.0.2
 CLIENT=10.77.0.3
+ENGINE=${ENGINE:-sockmap}
+UP=(--all) # what `pdload up` is to accelerate
+PATIENCE=${PATIENCE:-1}
 
 stop_all() {
 	local status=$?
@@ -80,14 +88,24 @@ start() {
 	disown $!
 }
 
+# share AMOUNT: what of it this machine is asked to do.
+share() {
+	local amount=$(($1 / ${SMALLER:-1}))
+
+	echo $((amount > 0 ? amount : 1))
+}
+
 # Wait until CMD... succeeds, 10 s at most.
 wait_for() {
-	for _ in {1..100}; do
-		! "$@" >/dev/null 2>&1 || return 0
+	local end=$((SECONDS + 10 * PATIENCE))
+
+	until "$@" >/dev/null 2>&1; do
+		if [ "$SECONDS" -gt "$end" ]; then
+			echo "# '$*' did not succeed within $((10 * PATIENCE)) s"
+			return 1
+		fi
 		sleep 0.1
 	done
-	echo "# '$*' did not succeed within 10 s"
-	return 1
 }
 
 # listening PORT [ADDRESS]: something accepts connections there.
@@ -111,12 +129,13 @@ show_stacks() {
 
 # bounded SECONDS CMD...: a step that takes longer has hung, and fails.
 bounded() {
-	local seconds=$1 pid i
+	local seconds=$(($1 * PATIENCE)) end pid
 	shift
 
 	"$@" <&0 & # without the redirection it would read /dev/null
 	pid=$!
-	for ((i = 0; i < seconds * 20; i++)); do
+	end=$((SECONDS + seconds + 1))
+	while [ "$SECONDS" -lt "$end" ]; do
 		kill -0 "$pid" 2>/dev/null || break
 		sleep 0.05
 	done
@@ -133,6 +152,11 @@ bounded() {
 # A number of `pdload status --json`: counter redirected_bytes.
 counter() {
 	namespaces_run "$PDLOAD" status --json | jq ".$1"
+}
+
+# Bytes that the module has moved since it was loaded.
+module_bytes() {
+	awk '$1 == "CpuBytes" { print $2 }' /proc/pipedevice_stat
 }
 
 same_results() {
@@ -153,7 +177,7 @@ compare_modes() {
 	for mode in plain accelerated; do
 		if [ "$mode" = accelerated ]; then
 			check "pdload up accelerates everything in the control group of the test" \
-				namespaces_run "$PDLOAD" up --all --cgroup "/$TAG"
+				namespaces_run "$PDLOAD" up "${UP[@]}" --engine "$ENGINE" --cgroup "/$TAG"
 		fi
 		check "$what, $mode" workload "$mode"
 	done
@@ -162,6 +186,9 @@ compare_modes() {
 	echo "# redirected $redirected bytes, $(counter tcp_bytes) over TCP, in $(counter accelerated) connections"
 	check "at least ${MIN_REDIRECTED:-1000000} bytes were redirected" \
 		[ "$redirected" -ge "${MIN_REDIRECTED:-1000000}" ]
+	if [ "$ENGINE" = cpu ]; then
+		check "the module moved all of them" [ "$(module_bytes)" -ge "$redirected" ]
+	fi
 }
 
 # Take it down under the programs' open connections, if there are any.

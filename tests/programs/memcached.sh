@@ -6,7 +6,7 @@ set -euo pipefail
 . tests/programs/lib.bash
 
 workload() {
-	bounded 60 on client /usr/bin/python3 "$HERE"/stored_values.py memcached "$SERVER" 11211 \
+	bounded 60 on client /usr/bin/python3 "$HERE"/stored_values.py memcached "$SERVER" 11211 "$(share 8)" \
 		>"$WORK/$1.result.values"
 }
 

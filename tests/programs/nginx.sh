@@ -1,19 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# nginx: a file of 1 GB with sendfile and without, many small ones at once over
+# nginx: a large file with sendfile and without, many small ones at once over
 # kept connections, and wrk.
 set -euo pipefail
 # shellcheck source=tests/programs/lib.bash
 . tests/programs/lib.bash
 
+LARGE_BYTES=$(share 1000000000)
+SMALL_FILES=$(share 200)
+
 make_files() {
-	local i
+	local i n step=$((LARGE_BYTES / (SMALL_FILES + 1)))
 
 	mkdir -p "$WORK/www" "$WORK/got"
 	openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null |
-		head -c 1000000000 >"$WORK/www/large" || true
-	for i in {1..200}; do
-		tail -c "+$((i * 1000003))" "$WORK/www/large" | head -c $((i * i * 17 % 300000)) \
+		head -c "$LARGE_BYTES" >"$WORK/www/large" || true
+	for ((i = 1; i <= SMALL_FILES; i++)); do
+		n=$((i * 200 / SMALL_FILES)) # so that a few are of all sizes, too
+		tail -c "+$((i * step))" "$WORK/www/large" | head -c $((n * n * 17 % 300000)) \
 			>"$WORK/www/small.$i" || true
 	done
 	(cd "$WORK/www" && b2sum small.* | LC_ALL=C sort) >"$WORK/small.sums"
@@ -47,7 +51,7 @@ configure() {
 
 # large LOCATION
 large() {
-	bounded 60 on client curl -sS --fail --max-time 50 "http://$SERVER/$1/large" |
+	bounded 60 on client curl -sS --fail "http://$SERVER/$1/large" |
 		b2sum >"$result.large_$1"
 	cmp "$WORK/large.sum" "$result.large_$1"
 }
@@ -56,15 +60,15 @@ large() {
 small() {
 	rm -rf "$WORK/got"
 	mkdir "$WORK/got"
-	bounded 30 on client curl -sS --fail --max-time 20 --parallel --parallel-max 8 \
-		"http://$SERVER/$1/small.[1-200]" -o "$WORK/got/small.#1" || return 1
+	bounded 30 on client curl -sS --fail --parallel --parallel-max 8 \
+		"http://$SERVER/$1/small.[1-$SMALL_FILES]" -o "$WORK/got/small.#1" || return 1
 	(cd "$WORK/got" && b2sum small.* | LC_ALL=C sort) >"$result.small_$1"
 	cmp "$WORK/small.sums" "$result.small_$1"
 }
 
 # load LOCATION: what wrk counts as an error must not happen.
 load() {
-	bounded 20 on client wrk -t 2 -c 40 -d 1 "http://$SERVER/$1/small.60" >"$WORK/wrk" || return 1
+	bounded 20 on client wrk -t 2 -c 40 -d 1 "http://$SERVER/$1/small.$SMALL_FILES" >"$WORK/wrk" || return 1
 	cat "$WORK/wrk"
 	grep -q 'Requests/sec' "$WORK/wrk" && ! grep -E 'Non-2xx|Socket errors' "$WORK/wrk"
 }

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/programs/lib.bash
 . tests/programs/lib.bash
 
-FILE_BYTES=50000000
+FILE_BYTES=$(share 50000000)
 
 make_files() {
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test \
@@ -25,7 +25,7 @@ to_client() {
 # Both ends give up when their input ends, so these stay open until all has arrived.
 to_server() {
 	# shellcheck disable=SC2016  # for the inner shell
-	start s_server server bash -c 'exec "$@" < <(exec sleep 60) 2>/dev/null' server \
+	start s_server server bash -c 'exec "$@" < <(exec sleep "$0") 2>/dev/null' $((60 * PATIENCE)) \
 		openssl s_server -accept "$SERVER:4434" -cert "$WORK/cert" -key "$WORK/key" -quiet -naccept 1
 	wait_for on server sh -c 'ss -Hltn sport = :4434 | grep -q .' || return 1
 	{

@@ -6,7 +6,9 @@ set -euo pipefail
 . tests/programs/lib.bash
 
 CLIENTS=8
-TRANSACTIONS=250 # of each client
+TRANSACTIONS=$(share 250) # of each client
+SCALE=$(share 2)
+ROWS=$(share 100000)
 
 BIN=$(find /usr/lib/postgresql -maxdepth 2 -name bin | sort -V | tail -1)
 export PGHOST=$SERVER PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10 PGOPTIONS=--client-min-messages=warning
@@ -42,21 +44,21 @@ balances() {
 workload() {
 	local result=$WORK/$1.result
 
-	bounded 30 on client "$BIN/pgbench" -i -q -s 2 || return 1
+	bounded 30 on client "$BIN/pgbench" -i -q -s "$SCALE" || return 1
 	bounded 60 on client "$BIN/pgbench" -n -c "$CLIENTS" -j 2 -t "$TRANSACTIONS" >"$WORK/pgbench" || return 1
 	cat "$WORK/pgbench"
 	grep -q "number of transactions actually processed: $((CLIENTS * TRANSACTIONS))/" "$WORK/pgbench" || return 1
 	grep -q 'number of failed transactions: 0 ' "$WORK/pgbench" || return 1
 	balances >"$result.balances" && grep -qx "t|$((CLIENTS * TRANSACTIONS))" "$result.balances" || return 1
 
-	# Out: 100,000 rows of 1 to 1,000 bytes. In: the same. Both compared by the server, too.
-	sql -c "copy (select i, repeat(md5(i::text), 1 + i % 31) from generate_series(1, 100000) i) to stdout" \
+	# Out: rows of 32 to 992 bytes. In: the same. Both compared by the server, too.
+	sql -c "copy (select i, repeat(md5(i::text), 1 + i % 31) from generate_series(1, $ROWS) i) to stdout" \
 		>"$WORK/rows" || return 1
 	sha256sum <"$WORK/rows" >"$result.rows"
 	sql -c 'drop table if exists rows' -c 'create unlogged table rows (i int, t text)' || return 1
 	sql -c "\\copy rows from '$WORK/rows'" || return 1
 	sql -c "select count(*), bool_and(t = repeat(md5(i::text), 1 + i % 31)) from rows" >"$result.copied" &&
-		grep -qx '100000|t' "$result.copied"
+		grep -qx "$ROWS|t" "$result.copied"
 }
 
 setup_host

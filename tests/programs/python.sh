@@ -6,7 +6,8 @@ set -euo pipefail
 . tests/programs/lib.bash
 
 workload() {
-	bounded 60 on client /usr/bin/python3 "$HERE/asyncio_echo.py" client "$SERVER" 7000 >"$WORK/$1.result.echo"
+	bounded 60 on client /usr/bin/python3 "$HERE/asyncio_echo.py" client "$SERVER" 7000 "$(share 200)" \
+		>"$WORK/$1.result.echo"
 }
 
 setup_host

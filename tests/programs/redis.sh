@@ -16,9 +16,9 @@ workload() {
 
 	on client redis-cli -h "$SERVER" flushall
 	on client redis-cli -h "$SERVER" config resetstat
-	bounded 60 on client /usr/bin/python3 "$HERE"/stored_values.py redis "$SERVER" 6379 >"$result.values" &&
-		bounded 60 on client redis-benchmark -h "$SERVER" -P 16 -t set,get -n 200000 -c 20 --csv &&
-		bounded 60 on client redis-benchmark -h "$SERVER" -d 65536 -t set,get -n 10000 -c 20 --csv &&
+	bounded 60 on client /usr/bin/python3 "$HERE"/stored_values.py redis "$SERVER" 6379 "$(share 8)" >"$result.values" &&
+		bounded 60 on client redis-benchmark -h "$SERVER" -P 16 -t set,get -n "$(share 200000)" -c 20 --csv &&
+		bounded 60 on client redis-benchmark -h "$SERVER" -d 65536 -t set,get -n "$(share 10000)" -c 20 --csv &&
 		on client redis-cli -h "$SERVER" dbsize >"$result.size" &&
 		calls >"$result.calls" && [ -s "$result.calls" ]
 }

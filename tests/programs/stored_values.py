@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""stored_values.py redis|memcached ADDRESS PORT
+"""stored_values.py redis|memcached ADDRESS PORT CONNECTIONS
 
 Stores values of many sizes, pipelined, reads them back in another order over
 several connections at once, compares every byte, and prints a digest of all."""
@@ -11,7 +11,6 @@ import sys
 import threading
 
 RANDOM_SIZES = 60
-CONNECTIONS = 8
 LARGEST = 1000000  # memcached stores less than 1 MiB
 
 
@@ -99,14 +98,15 @@ def run(protocol, address, connection, digests):
 def main():
     protocol = {"redis": Redis, "memcached": Memcached}[sys.argv[1]]()
     address = (sys.argv[2], int(sys.argv[3]))
+    connections = int(sys.argv[4])
     digests = {}
     threads = [threading.Thread(target=run, args=(protocol, address, i, digests))
-               for i in range(CONNECTIONS)]
+               for i in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for i in range(CONNECTIONS):
+    for i in range(connections):
         print(digests[i])
 
 
