@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # make demo     two containers, plain and accelerated, one table
+# make demo-vm  the same over the module, in an emulated machine (KERNEL=6.12)
 # make check    every native test; `make check-TOPIC` runs one (TOPIC: lint, unit, net, ...)
 # make bench    native figures and a picture in build/bench/
 # make bench-insn  instructions of each engine on an emulated arm64 machine, and a picture, in
@@ -51,7 +52,7 @@ VM_KERNELS := 6.1 6.12 debug
 KERNEL ?= 6.12
 TOPICS := lint unit cli sockets net programs
 
-.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug check-vm check-insn demo bench bench-insn fuzz install dkms-install clean
+.PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) vm-shell check-debug check-vm check-insn demo demo-vm bench bench-insn fuzz install dkms-install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -98,6 +99,13 @@ vm-shell:
 demo: deps
 	$(MAKE) --no-print-directory all $(DEMO_PROGS)
 	tools/demo/demo.sh
+
+demo-vm: deps
+	tools/deps.sh vm
+	$(MAKE) --no-print-directory all $(DEMO_PROGS)
+	tools/vm/module.sh $(KERNEL)
+	tools/rootfs.sh >/dev/null
+	VM_CPUS=1 tools/vm/run.sh $(KERNEL) tools/demo/vm.sh
 
 bench: deps
 	$(MAKE) --no-print-directory all $(BENCH_PROGS)

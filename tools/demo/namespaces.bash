@@ -14,6 +14,7 @@
 #     namespaces_stop         end and remove it all
 #     namespaces_left         one line for each thing that is still there
 
+NAMESPACES_PARENT=${NAMESPACES_PARENT:-/tmp} # not on an overlay, if there are to be containers
 NAMESPACES_TAG=
 NAMESPACES_DIR=
 NAMESPACES_UNSHARE=
@@ -25,7 +26,7 @@ CGROUPS=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 
 namespaces_start() {
 	NAMESPACES_TAG=$1
-	NAMESPACES_DIR=$(mktemp -d "/tmp/$NAMESPACES_TAG.XXXXXX")
+	NAMESPACES_DIR=$(mktemp -d "$NAMESPACES_PARENT/$NAMESPACES_TAG.XXXXXX")
 
 	# The variables are for the inner shell. Its standard output must not be
 	# the caller's: whoever reads that would wait for this process, too.
