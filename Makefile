@@ -42,6 +42,7 @@ PDLOAD_OBJ := $(PDLOAD_SRC:%.c=$(BUILD)/%.o)
 PDLOAD_LIB := $(BUILD)/libpdload.a
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 NET_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/net/*.c))
+FAULT_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/faults/*.c))
 SOCKETS := $(BUILD)/tests/sockets/sockets
 SOCKETS_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sockets/*.c))
 BENCH_PROGS := $(BUILD)/tools/bench/netbench $(BUILD)/tools/bench/pinned
@@ -61,7 +62,7 @@ pdload: $(BUILD)/pdload
 
 bpf: $(SKELS)
 
-tests: pdload $(UNIT_TESTS) $(NET_PROGS) $(SOCKETS) $(DEMO_PROGS)
+tests: pdload $(UNIT_TESTS) $(NET_PROGS) $(FAULT_PROGS) $(SOCKETS) $(DEMO_PROGS)
 
 deps:
 	tools/deps.sh
@@ -175,7 +176,9 @@ $(UNIT_TESTS): %: %.o $(PDLOAD_LIB)
 
 $(BUILD)/tests/net/traffic: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/net/streams/*.c))
 
-$(NET_PROGS): %: %.o
+$(FAULT_PROGS): $(BUILD)/tests/net/streams/pattern.o
+
+$(NET_PROGS) $(FAULT_PROGS): %: %.o
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lpthread
 
 $(BUILD)/tests/sockets/%.o: tests/sockets/%.c
