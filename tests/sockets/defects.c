@@ -21,6 +21,7 @@
 	"redirected bytes fill the receive buffer: TCP drops what follows, and repeats it later"
 #define UNREAD "close() with unread data sends FIN, not RST"
 #define NOBODY "data for a socket that receives no more is queued, not answered by RST"
+#define HELD "send() waits while the reader copies: for ever if a page of its buffer never comes"
 #define FORGOTTEN "the error that cuts a send short is forgotten, the next says EPIPE"
 #define STALE "unread data outlives connect(AF_UNSPEC)"
 #define UNCONNECTED "recv() on a socket without a connection waits: if it did not sleep before"
@@ -85,6 +86,9 @@ static const struct defect sockmap_defects[] = {
 	{ "close_with_unread_data_resets_the_peer", UNREAD, false },
 	{ "close_with_a_part_unread_resets_the_peer", UNREAD, false },
 	{ "process_killed_with_unread_data_is_a_reset", UNREAD, false },
+	{ "reader_that_waits_for_a_page_can_be_killed", UNREAD, false },
+	{ "sender_does_not_wait_longer_for_a_reader_whose_page_never_comes", HELD, false },
+	{ "sender_closes_while_a_reader_waits_for_a_page", HELD, false },
 	{ "reset_that_cuts_a_send_short_is_told_of_next", FORGOTTEN, false },
 	{ "data_after_shutdown_of_both_is_answered_by_a_reset", NOBODY, false },
 	{ "disconnected_socket_has_no_peer", STALE, false },
