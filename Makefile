@@ -178,6 +178,8 @@ $(BUILD)/tests/net/traffic: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/net/str
 
 $(FAULT_PROGS): $(BUILD)/tests/net/streams/pattern.o
 
+$(FAULT_PROGS:%=%.o): ALL_CFLAGS += -iquote tests/net/streams
+
 $(NET_PROGS) $(FAULT_PROGS): %: %.o
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lpthread
 

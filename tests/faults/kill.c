@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../net/streams/pattern.h"
+#include "pattern.h"
 
 #define BUFFER (64UL << 10)
 #define MOST_AT_ONCE 64
