@@ -11,6 +11,7 @@
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/version.h>
+#include <linux/uio.h>
 #include <net/sock.h>
 
 /* Since 6.2 a module can give BPF programs of every type a function. */
@@ -65,6 +66,13 @@ static inline int pd_ioctl_add(pd_ioctl_arg arg, int bytes)
 	return put_user(value + bytes, (int __user *)arg);
 }
 #define PD_HAVE_SENDPAGE 1
+#endif
+
+/* Since 6.4 an iterator tells its vector by a function. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define pd_iter_iov(iter) iter_iov(iter)
+#else
+#define pd_iter_iov(iter) ((iter)->iov)
 #endif
 
 /* Since 6.7 a shrinker is allocated by the kernel. */
@@ -130,6 +138,22 @@ static inline void pd_memcg_put(struct mem_cgroup *memcg)
 	if (memcg)
 		css_put(&memcg->css);
 }
+
+/* Bytes that @memcg and what it is in may have; very many if nobody says. */
+static inline size_t pd_memcg_limit(struct mem_cgroup *memcg)
+{
+	unsigned long pages = PAGE_COUNTER_MAX;
+
+	for (; memcg; memcg = parent_mem_cgroup(memcg))
+		pages = min3(pages, READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
+	return pages << PAGE_SHIFT;
+}
+
+/* As for the buffers of TCP. */
+static inline bool pd_memcg_is_short(struct mem_cgroup *memcg)
+{
+	return memcg && mem_cgroup_under_socket_pressure(memcg);
+}
 #else
 static inline struct mem_cgroup *pd_sock_memcg(const struct sock *sk)
 {
@@ -142,6 +166,16 @@ static inline void pd_memcg_hold(struct mem_cgroup *memcg)
 
 static inline void pd_memcg_put(struct mem_cgroup *memcg)
 {
+}
+
+static inline size_t pd_memcg_limit(struct mem_cgroup *memcg)
+{
+	return SIZE_MAX;
+}
+
+static inline bool pd_memcg_is_short(struct mem_cgroup *memcg)
+{
+	return false;
 }
 #endif
 

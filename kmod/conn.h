@@ -33,6 +33,7 @@ struct pd_conn {
 
 	/* the reader */
 	struct mutex read_mutex; /* one reader at a time; taken before the socket's lock */
+	u32 burst; /* bytes of frames and windows read since the reader last slept */
 	struct pd_pool *pool; /* of the frames in rbt: the producer's */
 	bool spliceable; /* sock->ops is ours, so that splice() finds the rbt */
 	bool tcp_only; /* the reader has asked for what only TCP gives */

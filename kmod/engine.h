@@ -5,12 +5,16 @@
 
 #include <linux/uio.h>
 
-#include "pool.h"
+#include "rbt.h"
 
 /* Copy @bytes of @from behind what is READY in @frame. Returns how many could be
  * read. Process context; may sleep on a page fault, with the sender's socket locked.
  */
 u32 pd_engine_cpu_fill(struct pd_frame *frame, struct iov_iter *from, u32 bytes);
+/* Copy at most @bytes of @from behind what is READY in @window. Returns how many: fewer
+ * if a page of the caller's is not there. Does not sleep.
+ */
+u32 pd_engine_cpu_fill_window(struct pd_window *window, struct iov_iter *from, u32 bytes);
 /* Copy @bytes from offset @offset of @frame, all READY. Returns how many could be
  * written. Process context; may sleep on a page fault.
  */

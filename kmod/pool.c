@@ -25,8 +25,10 @@ struct pd_pool {
 	spinlock_t lock; /* protects the blocks and their frames */
 	struct list_head with_large; /* blocks with a large frame that is not in use */
 	struct list_head with_small; /* blocks with a large frame that is split and has room */
-	struct pd_block *empty; /* all its frames are back */
+	struct list_head empty; /* blocks whose frames are all back, the latest first */
 	size_t bytes; /* of all blocks */
+	size_t empty_bytes;
+	size_t spare; /* the least that empty_bytes was since the work last ran */
 	bool trimming; /* the work is queued */
 	struct delayed_work trim;
 	struct rcu_head rcu;
@@ -40,7 +42,7 @@ struct pd_block {
 	struct page *page;
 	unsigned int order;
 	unsigned int used; /* frames in use, of either size */
-	struct list_head with_large, with_small;
+	struct list_head with_large, with_small, empty;
 	DECLARE_BITMAP(free_large, LARGE_MAX);
 	u16 free_small[LARGE_MAX]; /* of those that are split */
 };
@@ -64,6 +66,18 @@ static unsigned int wanted_order(size_t bytes)
 	if (bytes < PD_FRAME_LARGE * 4)
 		return LARGE_ORDER;
 	return bytes < 1 << (BLOCK_ORDER + PAGE_SHIFT) ? MIDDLE_ORDER : BLOCK_ORDER;
+}
+
+/* The share of its memory cgroup that a pool may have, so that what else the group
+ * allocates is not what fails: a group beyond its limit ends with the OOM killer.
+ */
+#define SHARE 4
+
+static bool may_grow(const struct pd_pool *pool)
+{
+	size_t limit = pd_memcg_limit(pool->memcg) / SHARE / num_online_nodes();
+
+	return READ_ONCE(pool->bytes) < limit && !pd_memcg_is_short(pool->memcg);
 }
 
 static struct page *alloc_block_pages(struct pd_pool *pool, unsigned int *order, gfp_t gfp)
@@ -91,8 +105,11 @@ static struct page *alloc_block_pages(struct pd_pool *pool, unsigned int *order,
 
 static struct pd_block *make_block(struct pd_pool *pool, gfp_t gfp)
 {
-	struct pd_block *block = kzalloc(sizeof(*block), gfp | __GFP_NOWARN);
+	struct pd_block *block;
 
+	if (!may_grow(pool))
+		return NULL;
+	block = kzalloc(sizeof(*block), gfp | __GFP_NOWARN);
 	if (!block)
 		return NULL;
 	block->page = alloc_block_pages(pool, &block->order, gfp);
@@ -103,6 +120,7 @@ static struct pd_block *make_block(struct pd_pool *pool, gfp_t gfp)
 	block->pool = pool;
 	INIT_LIST_HEAD(&block->with_large);
 	INIT_LIST_HEAD(&block->with_small);
+	INIT_LIST_HEAD(&block->empty);
 	if (is_small_block(block))
 		block->free_small[0] = (1 << (1 << block->order)) - 1;
 	else
@@ -134,14 +152,23 @@ static void add_block(struct pd_pool *pool, struct pd_block *block)
 		list_add(&block->with_large, &pool->with_large);
 }
 
+/* It has frames in use again, or goes. */
+static void unmark_empty(struct pd_pool *pool, struct pd_block *block)
+{
+	if (list_empty(&block->empty))
+		return;
+	list_del_init(&block->empty);
+	pool->empty_bytes -= PAGE_SIZE << block->order;
+	pool->spare = min(pool->spare, pool->empty_bytes);
+}
+
 static void remove_block(struct pd_pool *pool, struct pd_block *block)
 {
 	lockdep_assert_held(&pool->lock);
 	list_del_init(&block->with_large);
 	list_del_init(&block->with_small);
+	unmark_empty(pool, block);
 	pool->bytes -= PAGE_SIZE << block->order;
-	if (pool->empty == block)
-		pool->empty = NULL;
 }
 
 /* ---- frames ------------------------------------------------------------------ */
@@ -150,8 +177,7 @@ static struct pd_frame *init_frame(struct pd_block *block, void *address, u32 si
 {
 	struct pd_frame *frame = address;
 
-	if (block->pool->empty == block)
-		block->pool->empty = NULL;
+	unmark_empty(block->pool, block);
 	block->used++;
 	frame->block = block;
 	frame->size = size;
@@ -263,25 +289,30 @@ struct pd_frame *pd_pool_take(struct pd_pool *pool, size_t bytes, gfp_t gfp)
 	return frame;
 }
 
-/* The last frame of @block is back. Returns what is to be freed. */
-static struct pd_block *retire(struct pd_pool *pool, struct pd_block *block)
+/* The work runs TRIM_DELAY from now, unless it does so before. */
+static void trim_later(struct pd_pool *pool)
 {
-	if (pool->empty || is_small_block(block)) {
-		remove_block(pool, block);
-		return block;
-	}
-	pool->empty = block;
-	if (!pool->trimming) {
-		pool->trimming = true;
-		refcount_inc(&pool->refs);
-		queue_delayed_work(work_queue, &pool->trim, TRIM_DELAY);
-	}
-	return NULL;
+	if (pool->trimming)
+		return;
+	pool->trimming = true;
+	pool->spare = pool->empty_bytes;
+	refcount_inc(&pool->refs);
+	queue_delayed_work(work_queue, &pool->trim, TRIM_DELAY);
+}
+
+/* The last frame of @block is back: it is kept for the next bytes, as to allocate and
+ * to clear pages costs as much as a part of the copy.
+ */
+static void retire(struct pd_pool *pool, struct pd_block *block)
+{
+	list_add(&block->empty, &pool->empty);
+	pool->empty_bytes += PAGE_SIZE << block->order;
+	trim_later(pool);
 }
 
 void pd_pool_give_back(struct pd_frame *frame)
 {
-	struct pd_block *block = frame->block, *unused = NULL;
+	struct pd_block *block = frame->block;
 	struct pd_pool *pool = block->pool;
 	unsigned long offset = (void *)frame - page_address(block->page);
 	unsigned int i = offset / PD_FRAME_LARGE;
@@ -303,10 +334,8 @@ void pd_pool_give_back(struct pd_frame *frame)
 	else if (list_empty(&block->with_small))
 		list_add(&block->with_small, &pool->with_small);
 	if (!--block->used)
-		unused = retire(pool, block);
+		retire(pool, block);
 	spin_unlock_bh(&pool->lock);
-	if (unused)
-		free_block(unused);
 }
 
 /* ---- pools ------------------------------------------------------------------- */
@@ -342,6 +371,7 @@ struct pd_pool *pd_pool_get(struct mem_cgroup *memcg, gfp_t gfp)
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->with_large);
 	INIT_LIST_HEAD(&pool->with_small);
+	INIT_LIST_HEAD(&pool->empty);
 	INIT_DELAYED_WORK(&pool->trim, trim);
 	spin_lock_bh(&pools_lock);
 	found = find_pool(memcg, node);
@@ -375,48 +405,54 @@ bool pd_pool_is_of(const struct pd_pool *pool, const struct mem_cgroup *memcg)
 
 /* ---- giving back ------------------------------------------------------------- */
 
-/* Free the block that is kept. Returns its pages. */
-static unsigned long drop_empty(struct pd_pool *pool)
+/* Free empty blocks, those that have been so the longest first, until @bytes have gone
+ * or there is none. Returns how many pages.
+ */
+static unsigned long drop_empty(struct pd_pool *pool, size_t bytes)
 {
-	struct pd_block *block;
-	unsigned long pages;
+	LIST_HEAD(dropped);
+	struct pd_block *block, *next;
+	unsigned long pages = 0;
 
 	spin_lock_bh(&pool->lock);
-	block = pool->empty;
-	if (block)
+	while (pages << PAGE_SHIFT < bytes && !list_empty(&pool->empty)) {
+		block = list_last_entry(&pool->empty, struct pd_block, empty);
 		remove_block(pool, block);
+		list_add(&block->empty, &dropped);
+		pages += 1UL << block->order;
+	}
 	spin_unlock_bh(&pool->lock);
-	if (!block)
-		return 0;
-	pages = 1UL << block->order;
-	free_block(block);
+	list_for_each_entry_safe(block, next, &dropped, empty)
+		free_block(block);
 	return pages;
 }
 
+/* What nobody has needed since the last time goes. */
 static void trim(struct work_struct *work)
 {
 	struct pd_pool *pool = container_of(to_delayed_work(work), struct pd_pool, trim);
+	size_t spare;
 
 	spin_lock_bh(&pool->lock);
-	pool->trimming = false;
+	spare = pool->spare;
 	spin_unlock_bh(&pool->lock);
-	drop_empty(pool);
+	drop_empty(pool, spare);
+	spin_lock_bh(&pool->lock);
+	pool->trimming = false;
+	if (!list_empty(&pool->empty))
+		trim_later(pool);
+	spin_unlock_bh(&pool->lock);
 	pd_pool_put(pool);
 }
 
 static unsigned long count_empty(struct shrinker *unused, struct shrink_control *control)
 {
 	unsigned long pages = 0;
-	struct pd_block *block;
 	struct pd_pool *pool;
 
 	spin_lock_bh(&pools_lock);
-	list_for_each_entry(pool, &pools, list) {
-		spin_lock(&pool->lock);
-		block = pool->empty;
-		pages += block ? 1UL << block->order : 0;
-		spin_unlock(&pool->lock);
-	}
+	list_for_each_entry(pool, &pools, list)
+		pages += READ_ONCE(pool->empty_bytes) >> PAGE_SHIFT;
 	spin_unlock_bh(&pools_lock);
 	return pages ?: SHRINK_EMPTY;
 }
@@ -428,7 +464,7 @@ static struct pd_pool *next_empty(void)
 
 	lockdep_assert_held(&pools_lock);
 	list_for_each_entry(pool, &pools, list)
-		if (READ_ONCE(pool->empty) && refcount_inc_not_zero(&pool->refs))
+		if (READ_ONCE(pool->empty_bytes) && refcount_inc_not_zero(&pool->refs))
 			return pool;
 	return NULL;
 }
@@ -446,7 +482,7 @@ static unsigned long free_empty(struct shrinker *unused, struct shrink_control *
 		spin_unlock_bh(&pools_lock);
 		if (!pool)
 			break;
-		pages = drop_empty(pool);
+		pages = drop_empty(pool, (control->nr_to_scan - freed) << PAGE_SHIFT);
 		pd_pool_put(pool);
 		freed += pages;
 		if (!pages)

@@ -2,8 +2,8 @@
 /* Memory of receive buffers. A pool belongs to one memory cgroup and one node.
  * It takes blocks from the page allocator, of huge-page size once it needs that
  * much and charged to the cgroup, and hands out frames: parts of a block, of
- * 64 KiB or of a page. A pool whose frames are all back keeps at most one block,
- * for a second, or until memory is short.
+ * 64 KiB or of a page. Blocks whose frames are all back are kept for a second or two,
+ * or until memory is short.
  */
 #ifndef PD_POOL_H
 #define PD_POOL_H

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/err.h>
 #include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/wait_bit.h>
 
 #include "rbt.h"
 
@@ -55,6 +57,7 @@ u32 pd_rbt_close(struct pd_rbt *rbt)
 
 	spin_lock_bh(&rbt->lock);
 	rbt->closed = true;
+	rbt->window = NULL;
 	unread = rbt->unread;
 	WRITE_ONCE(rbt->unread, 0);
 	/* Else pd_rbt_end() does it. */
@@ -70,8 +73,10 @@ bool pd_rbt_close_if_empty(struct pd_rbt *rbt)
 	bool closed;
 
 	spin_lock_bh(&rbt->lock);
-	if (list_empty(&rbt->frames))
+	if (list_empty(&rbt->frames)) {
 		rbt->closed = true;
+		rbt->window = NULL;
+	}
 	closed = rbt->closed;
 	spin_unlock_bh(&rbt->lock);
 	return closed;
@@ -164,6 +169,38 @@ int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 fil
 	return closed ? -EPIPE : 0;
 }
 
+struct pd_window *pd_rbt_claim_window(struct pd_rbt *rbt)
+{
+	struct pd_window *window;
+
+	if (likely(!READ_ONCE(rbt->window)))
+		return NULL;
+	spin_lock_bh(&rbt->lock);
+	window = rbt->window;
+	if (window && (!list_empty(&rbt->frames) || window->filled == window->size))
+		window = NULL;
+	if (window)
+		window->busy = true;
+	spin_unlock_bh(&rbt->lock);
+	return window;
+}
+
+void pd_rbt_put_window(struct pd_rbt *rbt, struct pd_window *window, u32 bytes)
+{
+	bool *busy = &window->busy;
+
+	window->filled += bytes;
+	spin_lock_bh(&rbt->lock);
+	WRITE_ONCE(rbt->changes, rbt->changes + 1);
+	*busy = false;
+	spin_unlock_bh(&rbt->lock);
+	/* An address to wait at, and nothing more: it may be gone. The barrier is for the
+	 * look whether anybody waits.
+	 */
+	smp_mb();
+	wake_up_var(busy);
+}
+
 bool pd_rbt_has_room(const struct pd_rbt *rbt)
 {
 	u32 held = READ_ONCE(rbt->held);
@@ -187,6 +224,8 @@ void pd_rbt_begin(struct pd_rbt *rbt)
 {
 	spin_lock_bh(&rbt->lock);
 	rbt->consuming = true;
+	/* What follows is not for another reader's memory. */
+	rbt->window = NULL;
 	spin_unlock_bh(&rbt->lock);
 }
 
@@ -260,4 +299,33 @@ bool pd_rbt_take_wish(struct pd_rbt *rbt)
 	if (!READ_ONCE(rbt->blocked) || !pd_rbt_has_room(rbt))
 		return false;
 	return xchg(&rbt->blocked, false);
+}
+
+void pd_rbt_open_window(struct pd_rbt *rbt, struct pd_window *window)
+{
+	spin_lock_bh(&rbt->lock);
+	if (!rbt->closed && !rbt->consuming && list_empty(&rbt->frames))
+		rbt->window = window;
+	spin_unlock_bh(&rbt->lock);
+}
+
+static bool is_idle(struct pd_rbt *rbt, const struct pd_window *window)
+{
+	bool busy;
+
+	/* With the lock: the producer leaves it after the last look at the window. */
+	spin_lock_bh(&rbt->lock);
+	busy = window->busy;
+	spin_unlock_bh(&rbt->lock);
+	return !busy;
+}
+
+u32 pd_rbt_close_window(struct pd_rbt *rbt, struct pd_window *window)
+{
+	spin_lock_bh(&rbt->lock);
+	if (rbt->window == window)
+		rbt->window = NULL;
+	spin_unlock_bh(&rbt->lock);
+	wait_var_event(&window->busy, is_idle(rbt, window));
+	return window->filled;
 }

@@ -19,6 +19,17 @@
 
 #include "pool.h"
 
+/* A waiting reader's own memory: bytes that come next in the stream may be put there
+ * instead of into a frame. The reader's, on its stack, until pd_rbt_close_window().
+ */
+struct pd_window {
+	struct page **pages; /* pinned for writing */
+	u32 offset; /* of the first byte, in the first page */
+	u32 size;
+	u32 filled; /* READY; the producer's while busy */
+	bool busy; /* the producer is in it */
+};
+
 struct pd_rbt {
 	/* These two are the tail of struct pd_sock_info; written under the lock. */
 	u32 unread; /* payload bytes that are READY */
@@ -28,6 +39,7 @@ struct pd_rbt {
 	bool closed; /* nothing is reserved any more */
 	bool consuming; /* the consumer looks at frames: they stay */
 	bool blocked; /* the producer waits for room, see pd_rbt_wants_room() */
+	struct pd_window *window; /* of a reader that waits with nothing to read, or NULL */
 	u32 limit; /* of held; the producer's */
 	u32 changes; /* counts what the producer did that a waiting consumer has to look at */
 };
@@ -53,6 +65,13 @@ struct pd_frame *pd_rbt_reserve(struct pd_rbt *rbt, struct pd_pool *pool, u32 se
  * -EPIPE: closed meanwhile, and they are dropped.
  */
 int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 filled);
+/* The window of a waiting reader, if it has room: everything before @seq has been read,
+ * as the caller says, and no frame comes first. NULL, or it is the caller's to fill from
+ * its byte @filled on, without sleeping, until pd_rbt_put_window(), which must follow.
+ */
+struct pd_window *pd_rbt_claim_window(struct pd_rbt *rbt);
+/* @bytes more are READY. The window may be gone when this returns. */
+void pd_rbt_put_window(struct pd_rbt *rbt, struct pd_window *window, u32 bytes);
 bool pd_rbt_has_room(const struct pd_rbt *rbt);
 /* Ask for pd_rbt_take_wish() to tell the consumer when there is room. Look for room
  * once more after this. Any context.
@@ -77,6 +96,13 @@ struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *se
 void pd_rbt_consume(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes);
 /* True once if the producer has to be told that there is room. */
 bool pd_rbt_take_wish(struct pd_rbt *rbt);
+
+/* Offer @window, if there is no frame. It is withdrawn when another consumer begins. */
+void pd_rbt_open_window(struct pd_rbt *rbt, struct pd_window *window);
+/* Nobody puts anything there any more. Returns how many bytes have come. Sleeps while
+ * the producer is in it, which does not.
+ */
+u32 pd_rbt_close_window(struct pd_rbt *rbt, struct pd_window *window);
 
 /* True if there is any frame, READY or FILLING. Any context. */
 static inline bool pd_rbt_has_frames(const struct pd_rbt *rbt)

@@ -18,6 +18,14 @@
 
 #define STEP_MS 10
 
+/* The memory of a reader that waits. Below the first it costs more to pin than a second
+ * copy; the second bounds what is on the stack; after the third it is not kept from
+ * the rest of the kernel any longer.
+ */
+#define WINDOW_MIN (8 << 10)
+#define WINDOW_MAX (128 << 10)
+#define WINDOW_MS 20
+
 /* One call. */
 struct recv {
 	struct sock *sk;
@@ -31,6 +39,7 @@ struct recv {
 	int peek_off; /* likewise sk_peek_off */
 	bool by_tcp; /* some of it by TCP, which has put its control messages */
 	size_t target; /* bytes that end the wait */
+	bool is_pinned_once; /* nothing came in its time */
 	u32 changes; /* of the receive buffer, when it was last looked at */
 	u32 rcv_nxt; /* of TCP, likewise */
 };
@@ -84,6 +93,7 @@ static int take_frame(struct recv *recv)
 	copied = copy_out(recv, frame, frame->taken, want);
 	if (copied) {
 		pd_rbt_consume(rbt, frame, copied);
+		recv->conn->burst += copied;
 		sk_peek_offset_bwd(recv->sk, copied);
 		if (pd_rbt_take_wish(rbt))
 			pd_conn_wake_writer(recv->conn);
@@ -264,14 +274,89 @@ static int judge(struct recv *recv, long timeo, int *result)
 	return pd_conn_is_detached(recv->conn) ? GO_TO_TCP : 0;
 }
 
+/* ---- the reader's own memory --------------------------------------------------- */
+
+struct pinned {
+	struct pd_window window;
+	struct page *pages[WINDOW_MAX / PAGE_SIZE + 1];
+	int nr;
+};
+
+/* The stretch of the caller's memory that comes next. Returns its size, 0 if it is none. */
+static size_t next_stretch(const struct iov_iter *iter, unsigned long *at)
+{
+	if (iter_is_ubuf(iter)) {
+		*at = (unsigned long)iter->ubuf + iter->iov_offset;
+		return iov_iter_count(iter);
+	}
+	if (iter_is_iovec(iter) && iter->nr_segs) {
+		const struct iovec *iov = pd_iter_iov(iter);
+
+		*at = (unsigned long)iov->iov_base + iter->iov_offset;
+		return min(iov->iov_len - iter->iov_offset, iov_iter_count(iter));
+	}
+	return 0;
+}
+
+/* Pin what the next bytes are read into, about as much as has come at once before.
+ * Process context, may sleep; read_mutex is held.
+ */
+static bool pin_memory(struct recv *recv, struct pinned *pinned)
+{
+	u32 burst = min_t(u32, recv->conn->burst, WINDOW_MAX);
+	unsigned long at;
+	size_t size;
+	int nr;
+
+	recv->conn->burst = 0;
+	if (burst < WINDOW_MIN || recv->is_pinned_once ||
+	    recv->flags & (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) || !current->mm)
+		return false;
+	size = min3(next_stretch(&recv->msg->msg_iter, &at), recv->len - recv->copied,
+		    (size_t)burst);
+	if (size < WINDOW_MIN)
+		return false;
+	nr = DIV_ROUND_UP(offset_in_page(at) + size, PAGE_SIZE);
+	pinned->nr = pin_user_pages_fast(at & PAGE_MASK, nr, FOLL_WRITE, pinned->pages);
+	if (pinned->nr <= 0)
+		return false;
+	pinned->window = (struct pd_window){
+		.pages = pinned->pages,
+		.offset = offset_in_page(at),
+		.size = min_t(size_t, size, pinned->nr * PAGE_SIZE - offset_in_page(at)),
+	};
+	return true;
+}
+
+/* The wait is over: what has come into it has been read. */
+static void unpin_memory(struct recv *recv, struct pinned *pinned)
+{
+	u32 filled = pd_rbt_close_window(&recv->conn->rbt, &pinned->window);
+	int used = DIV_ROUND_UP(pinned->window.offset + filled, PAGE_SIZE);
+
+	if (!filled)
+		used = 0;
+	unpin_user_pages_dirty_lock(pinned->pages, used, true);
+	unpin_user_pages(pinned->pages + used, pinned->nr - used);
+	iov_iter_advance(&recv->msg->msg_iter, filled);
+	sk_peek_offset_bwd(recv->sk, filled);
+	recv->copied += filled;
+	recv->conn->burst += filled;
+	recv->is_pinned_once = !filled;
+}
+
+/* ---- waiting ------------------------------------------------------------------- */
+
 /* Wait for a wake-up. TCP gives none for bytes that reach SO_RCVLOWAT only together
  * with frames before them: then in steps.
  */
-static int wait_for_change(struct recv *recv, long *timeo, wait_queue_entry_t *wait)
+static int wait_for_change(struct recv *recv, long *timeo, bool is_pinned, wait_queue_entry_t *wait)
 {
 	long step = *timeo, left;
 	int err;
 
+	if (is_pinned)
+		step = min_t(long, step, msecs_to_jiffies(WINDOW_MS));
 	if (unlikely(READ_ONCE(recv->conn->mixed)) && READ_ONCE(recv->sk->sk_rcvlowat) > 1)
 		step = min_t(long, step, msecs_to_jiffies(STEP_MS));
 	left = step;
@@ -288,7 +373,8 @@ static int wait_for_more(struct recv *recv, long *timeo, int *result)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	struct sock *sk = recv->sk;
-	bool waits;
+	struct pinned pinned;
+	bool is_pinned = *timeo && pin_memory(recv, &pinned), waits;
 	int err = 0;
 
 	lock_sock(sk);
@@ -298,9 +384,11 @@ static int wait_for_more(struct recv *recv, long *timeo, int *result)
 		err = judge(recv, *timeo, result);
 	waits = !err && !has_changed(recv);
 	if (waits) {
+		if (is_pinned)
+			pd_rbt_open_window(&recv->conn->rbt, &pinned.window);
 		mutex_unlock(&recv->conn->read_mutex);
 		/* A connection that was broken off by connect(AF_UNSPEC) in another thread. */
-		if (wait_for_change(recv, timeo, &wait) < 0) {
+		if (wait_for_change(recv, timeo, is_pinned, &wait) < 0) {
 			*result = -EPIPE;
 			err = -EINTR;
 		}
@@ -311,6 +399,8 @@ static int wait_for_more(struct recv *recv, long *timeo, int *result)
 	/* It comes before the socket's lock. */
 	if (waits)
 		mutex_lock(&recv->conn->read_mutex);
+	if (is_pinned)
+		unpin_memory(recv, &pinned);
 	return err;
 }
 

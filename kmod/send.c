@@ -112,24 +112,29 @@ static struct pd_pool *pool_of(struct pd_conn *peer, struct sock *peer_sk, gfp_t
 	return peer->pool;
 }
 
+/* Metadata alone: the start bit in copy says that the payload is not there. Not inlined:
+ * kernels may clear all of a function's variables when it is entered.
+ */
+static noinline int ask_program(struct sock *sk, struct sk_psock *psock, size_t size)
+{
+	struct sk_msg msg;
+
+	sk_msg_init(&msg);
+	msg.sg.size = min_t(size_t, size, U32_MAX / 2);
+	__set_bit(msg.sg.start, msg.sg.copy);
+	return sk_psock_msg_verdict(sk, psock, &msg);
+}
+
 /* Ask the program, unless what it said before still holds. 1 if the message is
  * redirected to another of our sockets: then send->peer_sk and send->peer are set,
  * each with a reference. 0: over TCP. -EACCES: another agent's program says drop.
  */
 static int ask(struct send *send, struct sk_psock *psock, size_t size)
 {
-	struct sk_msg msg;
-	int verdict;
+	int verdict = __SK_REDIRECT;
 
-	if (psock->apply_bytes && psock->sk_redir) {
-		verdict = __SK_REDIRECT;
-	} else {
-		/* Metadata alone: the start bit in copy says that the payload is not there. */
-		sk_msg_init(&msg);
-		msg.sg.size = min_t(size_t, size, U32_MAX / 2);
-		__set_bit(msg.sg.start, msg.sg.copy);
-		verdict = sk_psock_msg_verdict(send->sk, psock, &msg);
-	}
+	if (!psock->apply_bytes || !psock->sk_redir)
+		verdict = ask_program(send->sk, psock, size);
 	if (verdict == __SK_DROP)
 		return -EACCES;
 	if (verdict != __SK_REDIRECT || !psock->redir_ingress)
@@ -222,17 +227,45 @@ out:
 	return err;
 }
 
+/* Copy up to @left bytes straight into the memory of a reader that waits and has read
+ * everything before them. Returns how many: a page of the caller's that is not there
+ * ends it, as the reader cannot go on meanwhile.
+ */
+static u32 fill_window(struct send *send, size_t left)
+{
+	struct pd_rbt *rbt = &send->peer->rbt;
+	struct pd_window *window = pd_rbt_claim_window(rbt);
+	u32 filled = 0;
+
+	if (likely(!window))
+		return 0;
+	if (!before(READ_ONCE(tcp_sk(send->peer_sk)->copied_seq),
+		    READ_ONCE(tcp_sk(send->sk)->write_seq)))
+		filled = pd_engine_cpu_fill_window(window, &send->msg->msg_iter,
+						   min_t(size_t, left, U32_MAX));
+	pd_rbt_put_window(rbt, window, filled);
+	if (filled) {
+		pd_stat_add(PD_STAT_CPU_DIRECT_BYTES, filled);
+		pd_conn_wake_reader(send->peer_sk);
+	}
+	return filled;
+}
+
 /* Copy up to @left bytes into the next stretch of the reader's buffer. Returns how
  * many, or what pd_rbt_reserve() says, or -EFAULT.
  */
 static int fill(struct send *send, size_t left)
 {
-	struct pd_pool *pool = pool_of(send->peer, send->peer_sk, send->sk->sk_allocation);
 	struct pd_rbt *rbt = &send->peer->rbt;
+	struct pd_pool *pool;
 	struct pd_frame *frame;
 	u32 room, filled;
 	int err;
 
+	filled = fill_window(send, left);
+	if (filled)
+		return filled;
+	pool = pool_of(send->peer, send->peer_sk, send->sk->sk_allocation);
 	if (!pool)
 		return -ENOMEM;
 	if (unlikely(READ_ONCE(send->peer->mixed)) && !pd_rbt_has_frames(rbt))

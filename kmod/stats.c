@@ -15,6 +15,7 @@ static const char *const names[PD_STAT_MAX] = {
 	[PD_STAT_RELEASED] = "Released",
 	[PD_STAT_CPU_BYTES] = "CpuBytes",
 	[PD_STAT_CPU_MESSAGES] = "CpuMessages",
+	[PD_STAT_CPU_DIRECT_BYTES] = "CpuDirectBytes",
 	[PD_STAT_TCP_NO_MEMORY] = "TcpNoMemory",
 	[PD_STAT_TCP_UNSENT] = "TcpUnsent",
 	[PD_STAT_TCP_READER] = "TcpReader",

@@ -12,8 +12,9 @@ enum pd_stat {
 	PD_STAT_ATTACHED, /* sockets that have been */
 	PD_STAT_ATTACH_REFUSED, /* not attachable: no psock, a ULP, no memory */
 	PD_STAT_RELEASED, /* live sockets that went back to TCP */
-	PD_STAT_CPU_BYTES, /* payload through receive buffers, copied by the CPU */
+	PD_STAT_CPU_BYTES, /* payload that was redirected, copied by the CPU */
 	PD_STAT_CPU_MESSAGES, /* send() calls, or parts of them, that moved it */
+	PD_STAT_CPU_DIRECT_BYTES, /* of these, straight into the memory of a waiting reader */
 	PD_STAT_TCP_NO_MEMORY, /* parts of messages that went over TCP for want of memory */
 	PD_STAT_TCP_UNSENT, /* messages that followed bytes which TCP still held back */
 	PD_STAT_TCP_READER, /* messages to a reader that asks for what only TCP gives */

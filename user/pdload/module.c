@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,6 +127,8 @@ static int remove_now(void)
 
 	if (!ctx)
 		return err;
+	/* That it is in use is for us to say, if it stays so. */
+	kmod_set_log_priority(ctx, LOG_CRIT);
 	err = kmod_module_new_from_name(ctx, NAME, &module);
 	if (!err)
 		err = kmod_module_remove_module(module, O_NONBLOCK);
