@@ -45,6 +45,7 @@ struct pd_block {
 	struct list_head with_large, with_small, empty;
 	DECLARE_BITMAP(free_large, LARGE_MAX);
 	u16 free_small[LARGE_MAX]; /* of those that are split */
+	u16 nr_free_small;
 };
 
 static LIST_HEAD(pools);
@@ -121,11 +122,13 @@ static struct pd_block *make_block(struct pd_pool *pool, gfp_t gfp)
 	INIT_LIST_HEAD(&block->with_large);
 	INIT_LIST_HEAD(&block->with_small);
 	INIT_LIST_HEAD(&block->empty);
-	if (is_small_block(block))
-		block->free_small[0] = (1 << (1 << block->order)) - 1;
-	else
+	if (is_small_block(block)) {
+		block->nr_free_small = 1 << block->order;
+		block->free_small[0] = (1 << block->nr_free_small) - 1;
+	} else {
 		/* bitmap_fill() sets whole words. */
 		bitmap_set(block->free_large, 0, 1 << (block->order - LARGE_ORDER));
+	}
 	pd_stat_add(PD_STAT_CURR_POOL_BYTES, PAGE_SIZE << block->order);
 	refcount_inc(&pool->refs);
 	return block;
@@ -222,19 +225,10 @@ static struct pd_block *split_large(struct pd_pool *pool)
 	if (!block)
 		return NULL;
 	block->free_small[i] = (1 << SMALL_IN_LARGE) - 1;
+	block->nr_free_small += SMALL_IN_LARGE;
 	if (list_empty(&block->with_small))
 		list_add(&block->with_small, &pool->with_small);
 	return block;
-}
-
-static bool has_small(const struct pd_block *block)
-{
-	unsigned int i;
-
-	for (i = 0; i < LARGE_MAX; i++)
-		if (block->free_small[i])
-			return true;
-	return false;
 }
 
 static struct pd_frame *take_small(struct pd_pool *pool)
@@ -252,7 +246,7 @@ static struct pd_frame *take_small(struct pd_pool *pool)
 		;
 	j = __ffs(block->free_small[i]);
 	block->free_small[i] &= ~(1 << j);
-	if (!block->free_small[i] && !has_small(block))
+	if (!--block->nr_free_small)
 		list_del_init(&block->with_small);
 	return init_frame(block,
 			  page_address(block->page) + i * PD_FRAME_LARGE + j * PD_FRAME_SMALL,
@@ -322,14 +316,16 @@ void pd_pool_give_back(struct pd_frame *frame)
 		__set_bit(i, block->free_large);
 	} else {
 		block->free_small[i] |= 1 << offset % PD_FRAME_LARGE / PD_FRAME_SMALL;
+		block->nr_free_small++;
 		if (!is_small_block(block) && block->free_small[i] == (1 << SMALL_IN_LARGE) - 1) {
 			block->free_small[i] = 0;
+			block->nr_free_small -= SMALL_IN_LARGE;
 			__set_bit(i, block->free_large);
 		}
 	}
 	if (!bitmap_empty(block->free_large, LARGE_MAX) && list_empty(&block->with_large))
 		list_add(&block->with_large, &pool->with_large);
-	if (!has_small(block))
+	if (!block->nr_free_small)
 		list_del_init(&block->with_small);
 	else if (list_empty(&block->with_small))
 		list_add(&block->with_small, &pool->with_small);

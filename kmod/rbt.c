@@ -220,31 +220,21 @@ void pd_rbt_wants_room(struct pd_rbt *rbt)
 
 /* ---- the consumer ------------------------------------------------------------ */
 
-void pd_rbt_begin(struct pd_rbt *rbt)
-{
-	spin_lock_bh(&rbt->lock);
-	rbt->consuming = true;
-	/* What follows is not for another reader's memory. */
-	rbt->window = NULL;
-	spin_unlock_bh(&rbt->lock);
-}
-
-void pd_rbt_end(struct pd_rbt *rbt)
-{
-	LIST_HEAD(dropped);
-
-	spin_lock_bh(&rbt->lock);
-	rbt->consuming = false;
-	if (rbt->closed)
-		take_all(rbt, &dropped);
-	spin_unlock_bh(&rbt->lock);
-	drop_all(&dropped);
-}
-
 static void look_at(const struct pd_frame *frame, u32 *seq, u32 *ready)
 {
 	*seq = frame->seq;
 	*ready = frame->filled - frame->taken;
+}
+
+static struct pd_frame *look_at_first(struct pd_rbt *rbt, u32 *seq, u32 *ready)
+{
+	struct pd_frame *frame = list_first_entry_or_null(&rbt->frames, struct pd_frame, list);
+
+	if (rbt->closed)
+		frame = NULL;
+	if (frame)
+		look_at(frame, seq, ready);
+	return frame;
 }
 
 struct pd_frame *pd_rbt_first(struct pd_rbt *rbt, u32 *seq, u32 *ready)
@@ -254,11 +244,22 @@ struct pd_frame *pd_rbt_first(struct pd_rbt *rbt, u32 *seq, u32 *ready)
 	if (!pd_rbt_has_frames(rbt))
 		return NULL;
 	spin_lock_bh(&rbt->lock);
-	frame = list_first_entry_or_null(&rbt->frames, struct pd_frame, list);
-	if (rbt->closed)
-		frame = NULL;
-	if (frame)
-		look_at(frame, seq, ready);
+	frame = look_at_first(rbt, seq, ready);
+	spin_unlock_bh(&rbt->lock);
+	return frame;
+}
+
+struct pd_frame *pd_rbt_begin(struct pd_rbt *rbt, u32 *seq, u32 *ready)
+{
+	struct pd_frame *frame;
+
+	/* A window is opened by a consumer alone: it is seen here. */
+	if (!pd_rbt_has_frames(rbt) && !READ_ONCE(rbt->window))
+		return NULL;
+	spin_lock_bh(&rbt->lock);
+	rbt->window = NULL;
+	frame = look_at_first(rbt, seq, ready);
+	rbt->consuming = frame;
 	spin_unlock_bh(&rbt->lock);
 	return frame;
 }
@@ -268,7 +269,8 @@ struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *se
 	struct pd_frame *next = NULL;
 
 	spin_lock_bh(&rbt->lock);
-	if (!rbt->closed && !list_is_last(&frame->list, &rbt->frames)) {
+	if (!rbt->closed && frame->filled - frame->taken == *ready &&
+	    !list_is_last(&frame->list, &rbt->frames)) {
 		next = list_next_entry(frame, list);
 		look_at(next, seq, ready);
 	}
@@ -276,20 +278,27 @@ struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *se
 	return next;
 }
 
-void pd_rbt_consume(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
+void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
 {
+	LIST_HEAD(dropped);
 	bool unused;
 
+	if (!frame)
+		return;
 	spin_lock_bh(&rbt->lock);
-	if (!rbt->closed)
-		WRITE_ONCE(rbt->unread, rbt->unread - bytes);
+	rbt->consuming = false;
 	frame->taken += bytes;
-	unused = is_used_up(frame);
+	unused = bytes && is_used_up(frame);
 	if (unused)
 		unlink_frame(rbt, frame);
+	if (unlikely(rbt->closed))
+		take_all(rbt, &dropped);
+	else
+		WRITE_ONCE(rbt->unread, rbt->unread - bytes);
 	spin_unlock_bh(&rbt->lock);
 	if (unused)
 		pd_pool_give_back(frame);
+	drop_all(&dropped);
 }
 
 bool pd_rbt_take_wish(struct pd_rbt *rbt)

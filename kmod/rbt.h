@@ -80,20 +80,21 @@ void pd_rbt_wants_room(struct pd_rbt *rbt);
 
 /* ---- the consumer ---- */
 
-/* Between these two the frames stay, also if the buffer is closed: then there is
- * none to be seen, and what is left is dropped at the end.
- */
-void pd_rbt_begin(struct pd_rbt *rbt);
-void pd_rbt_end(struct pd_rbt *rbt);
-
 /* The first frame and what is READY in it, from offset frame->taken on. NULL if
  * there is none; if nothing is READY, the frame may be gone and only *@seq is told.
  */
 struct pd_frame *pd_rbt_first(struct pd_rbt *rbt, u32 *seq, u32 *ready);
-/* Likewise the one that follows @frame, which has READY bytes. */
+/* Likewise, to be read: if it is not NULL, frames stay until pd_rbt_end(), also if the
+ * buffer is closed. Then there is none to be seen, and what is left is dropped at the
+ * end. What follows is not for the window of another consumer, which is withdrawn.
+ */
+struct pd_frame *pd_rbt_begin(struct pd_rbt *rbt, u32 *seq, u32 *ready);
+/* @bytes of @frame, which is the first, have been read; NULL if there was none. */
+void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes);
+/* Likewise the one that follows @frame, of which *@ready bytes have been looked at: NULL
+ * also if there are more by now.
+ */
 struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *seq, u32 *ready);
-/* @bytes of @frame, which is the first, have been read. */
-void pd_rbt_consume(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes);
 /* True once if the producer has to be told that there is room. */
 bool pd_rbt_take_wish(struct pd_rbt *rbt);
 

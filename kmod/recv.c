@@ -76,29 +76,22 @@ static u32 copy_out(struct recv *recv, struct pd_frame *frame, u32 offset, u32 b
 	return pd_engine_cpu_drain(frame, offset, &recv->msg->msg_iter, bytes);
 }
 
-/* Read from the first frame. Returns how many bytes, 0 if it is not its turn or
- * nothing is READY, -EFAULT.
+/* Read from @frame, the first one, of which *@taken bytes are to be taken off then.
+ * Returns how many, 0 if it is not its turn or nothing is READY, -EFAULT.
  */
-static int take_frame(struct recv *recv)
+static int take_frame(struct recv *recv, struct pd_frame *frame, u32 seq, u32 ready, u32 *taken)
 {
-	struct pd_rbt *rbt = &recv->conn->rbt;
-	struct pd_frame *frame;
-	u32 seq, ready, copied;
 	size_t want;
 
-	frame = pd_rbt_first(rbt, &seq, &ready);
-	if (!frame || !ready || !is_its_turn(recv->sk, seq))
+	if (!ready || !is_its_turn(recv->sk, seq))
 		return 0;
 	want = min_t(size_t, ready, recv->len - recv->copied);
-	copied = copy_out(recv, frame, frame->taken, want);
-	if (copied) {
-		pd_rbt_consume(rbt, frame, copied);
-		recv->conn->burst += copied;
-		sk_peek_offset_bwd(recv->sk, copied);
-		if (pd_rbt_take_wish(rbt))
-			pd_conn_wake_writer(recv->conn);
+	*taken = copy_out(recv, frame, frame->taken, want);
+	if (*taken) {
+		recv->conn->burst += *taken;
+		sk_peek_offset_bwd(recv->sk, *taken);
 	}
-	return copied || !want ? copied : -EFAULT;
+	return *taken || !want ? *taken : -EFAULT;
 }
 
 /* Have TCP read at most @limit bytes, without waiting. 0: the end, or nothing. */
@@ -129,15 +122,14 @@ static void look_again(struct recv *recv)
 /* The bytes of TCP and of frames that can be read one after the other, from the
  * first on, are looked at and stay. With SO_PEEK_OFF from there on.
  */
-static int peek(struct recv *recv)
+static int peek(struct recv *recv, struct pd_frame *frame, u32 seq, u32 ready)
 {
 	struct pd_rbt *rbt = &recv->conn->rbt;
 	int peek_off = sk_peek_offset(recv->sk, MSG_PEEK);
 	size_t offset = max(peek_off, 0), limit = tcp_limit(recv);
 	u32 end = READ_ONCE(tcp_sk(recv->sk)->copied_seq) + limit;
-	struct pd_frame *frame;
-	u32 seq, ready, n;
 	int copied = 0;
+	u32 n;
 
 	if (offset < limit && !skb_queue_empty_lockless(&recv->sk->sk_receive_queue)) {
 		copied = take_tcp(recv, limit - offset);
@@ -149,7 +141,6 @@ static int peek(struct recv *recv)
 	} else {
 		offset -= limit;
 	}
-	frame = pd_rbt_first(rbt, &seq, &ready);
 	while (frame && ready && recv->copied + copied < recv->len && !before(end, seq)) {
 		if (offset < ready) {
 			u32 want = min_t(size_t, ready - offset, recv->len - recv->copied - copied);
@@ -195,16 +186,22 @@ static bool has_some(const struct recv *recv)
 /* Read what is there. Returns what was read, 0 if nothing is there now, -errno. */
 static int take_some(struct recv *recv)
 {
+	struct pd_rbt *rbt = &recv->conn->rbt;
+	struct pd_frame *frame;
+	u32 seq, ready, taken = 0;
 	size_t limit;
-	int n;
+	int n = 0;
 
+	frame = pd_rbt_begin(rbt, &seq, &ready);
 	if (recv->flags & MSG_PEEK)
-		return peek(recv);
-	n = take_frame(recv);
-	if (n)
+		n = peek(recv, frame, seq, ready);
+	else if (frame)
+		n = take_frame(recv, frame, seq, ready, &taken);
+	pd_rbt_end(rbt, frame, taken);
+	if (taken && pd_rbt_take_wish(rbt))
+		pd_conn_wake_writer(recv->conn);
+	if (n || recv->flags & MSG_PEEK || skb_queue_empty_lockless(&recv->sk->sk_receive_queue))
 		return n;
-	if (skb_queue_empty_lockless(&recv->sk->sk_receive_queue))
-		return 0;
 	limit = tcp_limit(recv);
 	return limit ? take_tcp(recv, limit) : 0;
 }
@@ -415,9 +412,7 @@ static int recv_locked(struct recv *recv, long timeo)
 		smp_rmb();
 		if (unlikely(!recv->len) && has_some(recv))
 			return 0;
-		pd_rbt_begin(&recv->conn->rbt);
 		n = take_some(recv);
-		pd_rbt_end(&recv->conn->rbt);
 		if (n < 0)
 			return recv->copied ?: n;
 		if (n > 0) {
