@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # tools/bench/insn/insn.sh [ENGINE [TEST [SIZE [READER]]]]
 # tools/bench/insn/insn.sh --profile ENGINE TEST SIZE READER
+# tools/bench/insn/insn.sh --build   only builds what is to be counted
 #
 # make bench-insn: the instructions that a transfer takes, counted on the machine of
 # tools/vm/arm64.sh, where they are the same each time. Writes build/bench/insn.json,
@@ -156,6 +157,11 @@ for command in jq gnuplot readelf; do
 	command -v $command >/dev/null || die "$command is missing: run tools/deps.sh arm64"
 done
 mkdir -p "$OUT"
+if [ "${1:-}" = --build ]; then
+	"$TOP/tools/vm/kernel.sh" 6.12 arm64 >/dev/null
+	build
+	exit
+fi
 if [ "${1:-}" = --profile ]; then
 	[ $# -eq 5 ] || die "--profile takes one row: cpu rr 64 blocking, for example"
 	shift
