@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A reader gets exactly the bytes written, in order, once, then the end: however
 # the two ends race, whatever their sizes, and however they leave.
+#
+#     SMALLER   what the numbers of connections are divided by (default: 1)
 set -euo pipefail
 # shellcheck source=tests/net/lib.bash
 . "$(dirname "$0")/lib.bash"
@@ -10,6 +12,8 @@ start_host
 add_ns client bridge 10.1.0.1/24
 add_ns server bridge 10.1.0.2/24
 mode=plain
+SMALLER=${SMALLER:-1}
+SOME=$((300 / SMALLER))
 
 # traffic SENTENCE SERVER-ARG... -- CLIENT-ARG...
 traffic() {
@@ -89,22 +93,22 @@ size_cases() {
 
 	for io in level edge; do
 		traffic "1 B to 4 MiB, both directions at once, half-close, write-then-close, $io" \
-			--io $io -- --io $io "${LARGE[@]}" --total 300 \
+			--io $io -- --io $io "${LARGE[@]}" --total $SOME \
 			--mix duplex,duplex,rr,halfclose,wclose,sclose --rounds 3
 		traffic "close with unread data, $io" --io $io -- --io $io "${LARGE[@]}" \
-			--total 300 --mix unread,sunread,duplex
+			--total $SOME --mix unread,sunread,duplex
 		# Not more at once than the kernel takes into a socket's backlog: beyond that
 		# it drops a reset that comes while a task owns the socket (README, hazards).
 		traffic "reset, $io" --io $io -- --io $io --size 1-100K --connections 24 \
-			--total 400 --mix rst,srst,duplex
+			--total $((4 * SOME / 3)) --mix rst,srst,duplex
 	done
 	# Kernel defects that the engine inherits: eagain_after_half_close, eagain_in_blocking_recv.
 	[ "$mode" = plain ] || ! is_sockmap || blocking+=(--spurious)
 	traffic "1 B to 4 MiB, both directions at once, half-close, write-then-close, blocking" \
-		"${blocking[@]}" -- "${blocking[@]}" "${LARGE[@]}" --total 300 \
+		"${blocking[@]}" -- "${blocking[@]}" "${LARGE[@]}" --total $SOME \
 		--mix duplex,duplex,rr,halfclose,wclose,sclose --rounds 3
 	traffic "small writes and small reads" --read 1-200 -- --read 1-200 --write 1-200 \
-		--size 1-64K --connections 24 --total 300 --mix duplex,upload,download,halfclose
+		--size 1-64K --connections 24 --total $SOME --mix duplex,upload,download,halfclose
 }
 
 # ---- a direction that goes to TCP and comes back ------------------------------
@@ -169,11 +173,11 @@ check "pdload up" up --all
 if is_sockmap; then
 	race_cases 20000 5000
 else
-	race_cases 2000 500
+	race_cases $((2000 / SMALLER)) $((500 / SMALLER))
 fi
 size_cases
 deaths=25
-is_sockmap || deaths=10
+is_sockmap || deaths=$((10 / SMALLER))
 for victim in client server; do
 	check "accelerated: the $victim is killed at $deaths random times" killed "$victim" "$deaths"
 done
@@ -195,7 +199,7 @@ for io in level edge block; do
 	check "directions swing between TCP and redirection, $io" swinging $io
 	echo "# $(since reasons.overflow) times to TCP for the bound"
 done
-traffic "1 B to 4 MiB with a bound of 64 KiB" -- "${LARGE[@]}" --total 300 \
+traffic "1 B to 4 MiB with a bound of 64 KiB" -- "${LARGE[@]}" --total $SOME \
 	--mix duplex,rr,halfclose,wclose,sclose,unread,rst --rounds 3
 check "pdload down" down
 finish

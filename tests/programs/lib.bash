@@ -8,7 +8,7 @@
 # $WORK/MODE.* what must not depend on how the bytes travel, calls
 # compare_modes, and ends with finish.
 #
-# Environment, for emulated machines (tests/vm/programs.sh):
+# Environment, for emulated machines (tests/vm-long/programs.sh):
 #     ENGINE     cpu where the module can be loaded (default: sockmap)
 #     SMALLER    what share divides amounts by (default: 1)
 #     PATIENCE   what time limits are multiplied by (default: 1)

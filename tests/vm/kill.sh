@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=tests/vm/lib.bash
 . "$(dirname "$0")/lib.bash"
 
-KILLS=${KILLS:-500}
+KILLS=${KILLS:-100}
 AT_ONCE=12
 
 # killed KILLS: besides connections that go on.

@@ -18,7 +18,8 @@
 #                  (default: what tools/vm/module.sh last built of kmod/, if anything)
 set -euo pipefail
 
-PASSED=(BUILD ENGINE LIMIT PDLOAD SEED TEST_SECONDS FAIL_FAST LEFTOVERS)
+PASSED=(BUILD ENGINE PDLOAD SEED TEST_SECONDS FAIL_FAST LEFTOVERS
+	CONNECTIONS CYCLES KILLS LIMIT PATIENCE SMALLER)
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=tools/vm/machine.bash
 . "$here/machine.bash"

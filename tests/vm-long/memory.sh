@@ -5,7 +5,7 @@
 # is right when they read. Runs in a virtual machine.
 set -euo pipefail
 # shellcheck source=tests/vm/lib.bash
-. "$(dirname "$0")/lib.bash"
+. "$(dirname "$0")/../vm/lib.bash"
 
 # What may be unread of one connection is about 4 MiB: far more than there is.
 CONNECTIONS=${CONNECTIONS:-40}

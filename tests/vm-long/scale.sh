@@ -5,7 +5,7 @@
 # has fewer, and looks for leaks when this has ended.
 set -euo pipefail
 # shellcheck source=tests/vm/lib.bash
-. "$(dirname "$0")/lib.bash"
+. "$(dirname "$0")/../vm/lib.bash"
 
 CONNECTIONS=${CONNECTIONS:-10000}
 [[ $(uname -r) != *-debug* ]] || CONNECTIONS=1000

@@ -10,7 +10,7 @@ if [ ! -e /proc/self/fail-nth ]; then
 	exit 0
 fi
 # shellcheck source=tests/vm/lib.bash
-. "$(dirname "$0")/lib.bash"
+. "$(dirname "$0")/../vm/lib.bash"
 
 CLEAN=duplex,upload,download,rr,halfclose,wclose,sclose
 INJECTORS=(/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc)

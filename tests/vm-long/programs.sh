@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# tests/vm/programs.sh [PROGRAM...]: these tests of tests/programs over the module,
+# tests/vm-long/programs.sh [PROGRAM...]: these tests of tests/programs over the module,
 # with less to do and more time. Runs in a virtual machine.
 set -euo pipefail
 # shellcheck source=tests/net/lib.bash
