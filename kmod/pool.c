@@ -262,27 +262,6 @@ static struct pd_frame *take(struct pd_pool *pool, size_t bytes)
 	return frame ?: take_small(pool);
 }
 
-struct pd_frame *pd_pool_take(struct pd_pool *pool, size_t bytes, gfp_t gfp)
-{
-	struct pd_frame *frame = NULL;
-	struct pd_block *block;
-
-	spin_lock_bh(&pool->lock);
-	/* A large frame that must be made anew comes before many small ones. */
-	if (bytes <= SMALL_BYTES || !list_empty(&pool->with_large))
-		frame = take(pool, bytes);
-	spin_unlock_bh(&pool->lock);
-	if (frame)
-		return frame;
-	block = make_block(pool, gfp);
-	spin_lock_bh(&pool->lock);
-	if (block)
-		add_block(pool, block);
-	frame = take(pool, bytes);
-	spin_unlock_bh(&pool->lock);
-	return frame;
-}
-
 /* The work runs TRIM_DELAY from now, unless it does so before. */
 static void trim_later(struct pd_pool *pool)
 {
@@ -302,6 +281,30 @@ static void retire(struct pd_pool *pool, struct pd_block *block)
 	list_add(&block->empty, &pool->empty);
 	pool->empty_bytes += PAGE_SIZE << block->order;
 	trim_later(pool);
+}
+
+struct pd_frame *pd_pool_take(struct pd_pool *pool, size_t bytes, gfp_t gfp)
+{
+	struct pd_frame *frame = NULL;
+	struct pd_block *block;
+
+	spin_lock_bh(&pool->lock);
+	/* A large frame that must be made anew comes before many small ones. */
+	if (bytes <= SMALL_BYTES || !list_empty(&pool->with_large))
+		frame = take(pool, bytes);
+	spin_unlock_bh(&pool->lock);
+	if (frame)
+		return frame;
+	block = make_block(pool, gfp);
+	spin_lock_bh(&pool->lock);
+	if (block)
+		add_block(pool, block);
+	frame = take(pool, bytes);
+	/* A frame of another block came back meanwhile, and was taken. */
+	if (block && !block->used)
+		retire(pool, block);
+	spin_unlock_bh(&pool->lock);
+	return frame;
 }
 
 void pd_pool_give_back(struct pd_frame *frame)
@@ -517,7 +520,7 @@ void pd_pool_exit(void)
 		if (!pool)
 			break;
 		if (gone) {
-			cpu_relax();
+			schedule_timeout_uninterruptible(1);
 			continue;
 		}
 		flush_delayed_work(&pool->trim);

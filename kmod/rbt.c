@@ -281,14 +281,17 @@ struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *se
 void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
 {
 	LIST_HEAD(dropped);
-	bool unused;
+	bool unused = false;
 
 	if (!frame)
 		return;
 	spin_lock_bh(&rbt->lock);
 	rbt->consuming = false;
-	frame->taken += bytes;
-	unused = bytes && is_used_up(frame);
+	/* Else it may be gone: a copy into it has failed, and there was nothing else. */
+	if (bytes) {
+		frame->taken += bytes;
+		unused = is_used_up(frame);
+	}
 	if (unused)
 		unlink_frame(rbt, frame);
 	if (unlikely(rbt->closed))

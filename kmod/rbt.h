@@ -84,8 +84,8 @@ void pd_rbt_wants_room(struct pd_rbt *rbt);
  * there is none; if nothing is READY, the frame may be gone and only *@seq is told.
  */
 struct pd_frame *pd_rbt_first(struct pd_rbt *rbt, u32 *seq, u32 *ready);
-/* Likewise, to be read: if it is not NULL, frames stay until pd_rbt_end(), also if the
- * buffer is closed. Then there is none to be seen, and what is left is dropped at the
+/* Likewise, to be read: if it is not NULL, what is READY stays until pd_rbt_end(), also
+ * if the buffer is closed. Then there is none to be seen, and what is left is dropped at the
  * end. What follows is not for the window of another consumer, which is withdrawn.
  */
 struct pd_frame *pd_rbt_begin(struct pd_rbt *rbt, u32 *seq, u32 *ready);

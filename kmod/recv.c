@@ -412,12 +412,15 @@ static int recv_locked(struct recv *recv, long timeo)
 		smp_rmb();
 		if (unlikely(!recv->len) && has_some(recv))
 			return 0;
+		/* What came while it slept ends there, too. */
+		if (recv->copied && is_at_mark(recv))
+			return recv->copied;
 		n = take_some(recv);
 		if (n < 0)
 			return recv->copied ?: n;
 		if (n > 0) {
 			recv->copied += n;
-			if (recv->copied >= recv->len || is_at_mark(recv))
+			if (recv->copied >= recv->len)
 				return recv->copied;
 			if (!(recv->flags & MSG_PEEK))
 				continue;

@@ -278,6 +278,9 @@ static int fill(struct send *send, size_t left)
 	err = pd_rbt_publish(rbt, frame, room, filled);
 	if (pd_has_enough(send->peer_sk, send->peer))
 		pd_conn_wake_reader(send->peer_sk);
+	/* The frame that another thread of ours waits for may be the one that has gone. */
+	if (!filled && pd_rbt_take_wish(rbt))
+		pd_conn_wake_writer(send->peer);
 	if (err) {
 		iov_iter_revert(&send->msg->msg_iter, filled);
 		return err;

@@ -100,6 +100,7 @@ static void give_back(struct sock *sk, struct pd_conn *conn)
 static void close_socket(struct sock *sk, long timeout)
 {
 	struct pd_conn *conn = pd_conn_get(sk);
+	struct proto *tcp;
 
 	if (conn) {
 		lock_sock(sk);
@@ -110,9 +111,10 @@ static void close_socket(struct sock *sk, long timeout)
 			timeout = 0;
 		}
 		release_sock(sk);
-		pd_conn_put(conn);
 	}
-	pd_bypass_begin(sk)->close(sk, timeout);
+	tcp = pd_bypass_begin(sk);
+	pd_conn_put(conn);
+	tcp->close(sk, timeout);
 	pd_bypass_end();
 }
 

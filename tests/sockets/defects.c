@@ -95,6 +95,7 @@ static const struct defect sockmap_defects[] = {
 	{ "reader_may_be_disconnected_in_a_stream", UNCONNECTED, true },
 	{ "urgent_byte_is_read_apart", OOB, false },
 	{ "recv_stops_at_the_mark", OOB, false },
+	{ "recv_that_waits_for_all_stops_at_the_mark", OOB, false },
 	{ "urgent_byte_inline_is_part_of_the_stream", OOB, false },
 	{ "urgent_byte_raises_sigurg", OOB, false },
 	{ "mark_comes_after_what_was_sent_before", OOB, false },

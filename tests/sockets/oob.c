@@ -141,6 +141,24 @@ static void mark_comes_after_what_was_sent_before(int from, int to)
 	assert_false(at_mark(to));
 }
 
+/* What it has read before it slept ends at the mark, too. */
+static void recv_that_waits_for_all_stops_at_the_mark(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct call call;
+
+	warm_up(from, to);
+	recv_begin(&call, to, 6000, MSG_WAITALL);
+	flow_put(&flow, 3000);
+	call_settles(&call);
+	returns(1, flow_send(&flow, 1, MSG_OOB));
+	flow_put(&flow, 5000);
+	call_returns(&call, 3000);
+	flow_check(&flow, call.buf, 3000);
+	assert_true(at_mark(to));
+	free(call.buf);
+}
+
 static void inline_mark_comes_after_what_was_sent_before(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
@@ -169,6 +187,7 @@ const struct test oob_tests[] = {
 	TEST_WAYS(urgent_byte_inline_is_part_of_the_stream),
 	TEST_WAYS(urgent_byte_keeps_its_place_among_many),
 	TEST_WAYS(mark_comes_after_what_was_sent_before),
+	TEST_WAYS(recv_that_waits_for_all_stops_at_the_mark),
 	TEST_WAYS(inline_mark_comes_after_what_was_sent_before),
 	TEST_WAYS(urgent_byte_raises_sigurg),
 	TEST_WAYS(without_urgent_data_oob_gives_einval),
