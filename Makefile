@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # make demo     two containers, plain and accelerated, one table
 # make demo-vm  the same over the module, in an emulated machine (KERNEL=6.12)
-# make check    what has to hold before anything else: the native tests, those of the module on Debian's
-#               Linux 6.12 and 6.1, emulated, and the count of instructions; the cheapest failure first.
-#               `make check-TOPIC` runs one topic (TOPIC: lint, unit, net, vm-6.12, insn, ...)
+# make check    every native test, the cheapest failure first; `make check-TOPIC` runs one topic
+#               (TOPIC: lint, unit, net, vm-6.12, insn, ...)
+# make check-full  the same, then the module on Debian's Linux 6.12 and 6.1, emulated, and the count of
+#               instructions. Not what CI calls: an emulated CPU may take a trap that another has just
+#               patched away, and die, about once in a hundred boots
 # make check-vm all tests of the module on 6.12 and 6.1, those that take long, too
-# make check-debug what `make check` runs of the module, on the debug kernel (KASAN, lockdep, kmemleak)
+# make check-debug what `make check-full` runs of the module, on the debug kernel (KASAN, lockdep, kmemleak)
 # make bench    native figures and a picture in build/bench/
 # make bench-insn  instructions of each engine on an emulated arm64 machine, and a picture, in
 #               build/bench/; PROFILE="cpu rr 64 blocking" says which functions execute them
@@ -54,12 +56,12 @@ NETBENCH_OBJ := $(patsubst %,$(BUILD)/tools/bench/%.o,server client run payload)
 DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
 VM_KERNELS := 6.1 6.12 debug
 KERNEL ?= 6.12
-# In the order of `make check`: the cheapest failure first.
+# The cheapest failure first.
 TOPICS := lint unit cli sockets net programs
 VM_CHECKS := 6.12 6.1
 
 .PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) $(VM_KERNELS:%=check-vm-%) \
-	vm-shell check-debug check-vm check-insn demo demo-vm bench bench-insn fuzz install dkms-install clean
+	vm-shell check-debug check-vm check-full check-insn demo demo-vm bench bench-insn fuzz install dkms-install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -74,8 +76,14 @@ deps:
 	tools/deps.sh
 
 # Dependencies come first: what follows asks pkg-config for them. Everything is built before anything is
-# tested; tools/deps.sh arm64 has what `deps` and emulated machines need, too.
-check:
+# tested.
+check: deps
+	$(MAKE) --no-print-directory all tests
+	$(MAKE) --no-print-directory all tests SAN=1
+	tools/run-tests $(TOPICS)
+
+# tools/deps.sh arm64 has what `deps` and emulated machines need, too.
+check-full:
 	tools/deps.sh arm64
 	$(MAKE) --no-print-directory all tests
 	$(MAKE) --no-print-directory all tests SAN=1
@@ -88,7 +96,7 @@ $(TOPICS:%=check-%): check-%: deps
 	$(MAKE) --no-print-directory all tests SAN=1
 	tools/run-tests $*
 
-# On the machine: what `make check` runs there (check-vm-KERNEL), or all (vm-KERNEL).
+# On the machine: what `make check-full` runs there (check-vm-KERNEL), or all (vm-KERNEL).
 $(VM_KERNELS:%=check-vm-%): check-vm-%: deps
 	tools/deps.sh vm
 	$(MAKE) --no-print-directory all tests
