@@ -27,7 +27,9 @@
 #define EBUSY 16
 #define ENOMEM 12
 #define E2BIG 7
+#define TCP_ESTABLISHED 1
 #define TCP_CLOSE 7
+#define TCP_CLOSE_WAIT 8
 
 char _license[] SEC("license") = "GPL";
 
@@ -86,7 +88,8 @@ static __always_inline void drop_rtt_callback(struct bpf_sock_ops *skops)
 }
 
 static __always_inline void init_conn(struct pd_conn *conn, struct bpf_sock_ops *skops,
-				      const struct pd_key *key, __u64 cgroup_id)
+				      struct tcp_sock *tp, const struct pd_key *key,
+				      __u64 cgroup_id)
 {
 	conn->key = *key;
 	conn->cookie = bpf_get_socket_cookie(skops);
@@ -94,6 +97,7 @@ static __always_inline void init_conn(struct pd_conn *conn, struct bpf_sock_ops 
 	conn->opened = bpf_ktime_get_ns();
 	conn->first_seq = key->role == PD_ROLE_ACTIVE ? key->isn_active : key->isn_passive;
 	conn->settled_seq = conn->first_seq;
+	conn->tcp_before = taken_by_tcp(tp);
 	read_addrs(skops, &conn->local, &conn->remote);
 }
 
@@ -229,7 +233,7 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 		note.reason = PD_REASON_NO_MEMORY;
 		goto leave_note;
 	}
-	init_conn(conn, skops, &key, note.cgroup_id);
+	init_conn(conn, skops, tp, &key, note.cgroup_id);
 	conn->state = PD_STATE_CANDIDATE;
 	conn->epoch = note.epoch;
 	conn->generation = JUDGED_GENERATION(judged);
@@ -321,7 +325,7 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 		decline(0, note, PD_REASON_NO_MEMORY, rule);
 		return 0;
 	}
-	init_conn(conn, skops, &key, own.cgroup_id);
+	init_conn(conn, skops, tp, &key, own.cgroup_id);
 	conn->epoch = epoch;
 	conn->generation = JUDGED_GENERATION(judged);
 	conn->rule = rule;
@@ -433,19 +437,26 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	struct pd_conn *conn = conn_of(skops, 0);
 	struct pd_totals *all = totals();
 	struct pd_control *ctl = control();
+	struct tcp_sock *tp = tcp_sock_of(skops);
 	struct pd_rule_stats *stats;
 	struct pd_key own, peer;
 
-	if (!conn || !all || !ctl)
+	if (!conn || !all || !ctl || !tp)
 		return 0;
 	if (conn->state != PD_STATE_PAIRED && conn->state != PD_STATE_RELEASED)
 		return 0;
 	if (conn->engine > PD_ENGINE_SOCKMAP) {
-		struct tcp_sock *tp = tcp_sock_of(skops);
 		struct pd_sock_info info;
 
-		if (tp)
-			read_module_counters(conn, tp, &info);
+		read_module_counters(conn, tp, &info);
+	} else {
+		/* That which the socket leaves. */
+		__u8 state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+
+		conn->tcp_bytes = taken_by_tcp(tp) - conn->tcp_before;
+		/* A FIN that was sent is counted as a byte. */
+		if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+			conn->tcp_bytes--;
 	}
 	own = conn->key;
 	bpf_map_delete_elem(&pd_ends, &own);

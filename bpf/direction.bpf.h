@@ -37,6 +37,14 @@ static __always_inline void pair(struct pd_conn *conn, const struct pd_end *end)
 		note_reason(conn, PD_REASON_RACED);
 }
 
+/* All that TCP has taken to send, by its own count. Caller: a program of the socket,
+ * with its lock.
+ */
+static __always_inline __u64 taken_by_tcp(struct tcp_sock *tp)
+{
+	return tp->bytes_acked + (__u32)(tp->write_seq - tp->snd_una);
+}
+
 /* The psock of a socket in pd_socks, 0 if it has none. The lower bits of
  * sk_user_data are flags.
  */

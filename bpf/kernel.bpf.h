@@ -108,7 +108,9 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 copied_seq;
+	__u32 snd_una;
 	__u32 write_seq;
+	__u64 bytes_acked;
 	__u8 syn_data : 1;
 	_Bool is_mptcp;
 };

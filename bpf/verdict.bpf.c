@@ -259,7 +259,7 @@ int verdict(struct sk_msg_md *msg)
 	if (tp->inet_conn.icsk_inet.sk.sk_shutdown & SEND_SHUTDOWN)
 		return SK_PASS;
 	conn->path = PD_PATH_TCP;
-	conn->tcp_bytes += size;
+	conn->tcp_bytes = taken_by_tcp(tp) - conn->tcp_before + size;
 	conn->tcp_messages++;
 	return SK_PASS;
 }

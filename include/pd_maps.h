@@ -225,8 +225,9 @@ struct pd_conn {
 	__u64 peer_cgroup_id;
 	__u64 redirected_bytes; /* handed to the peer; a failed send() may have taken less */
 	__u64 redirected_messages;
-	__u64 tcp_bytes; /* handed to TCP since enrolment; a partial send() took less */
+	__u64 tcp_bytes; /* taken by TCP since enrolment; of the last message all that send() had */
 	__u64 tcp_messages;
+	__u64 tcp_before; /* bytes that TCP had taken before, by its own count */
 	__u64 overflows; /* times the direction went over to TCP for its bound */
 	__u64 returns; /* times it came back from TCP */
 	struct pd_addr local;

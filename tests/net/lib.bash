@@ -13,6 +13,7 @@
 #     connect KEY NS GROUP ARGS...  start a traffic client
 #     tell KEY SIGNAL, ended KEY    signal one; wait until it has ended, status 0?
 #     done_of KEY FIELD             a number of its summary
+#     bytes_counted                 each byte of both was, once
 #     hold COUNT [ARG...]           so many connections have talked and rest
 #     end_traffic                   both have ended well: what rests goes on before
 #     status FIELD                  a number of `pdload status --json`
@@ -304,6 +305,12 @@ show_counters() {
 
 done_of() {
 	jq -r "select(.event == \"done\").$2" "$WORK/$1.out"
+}
+
+# What both have sent since before is what was counted.
+bytes_counted() {
+	is $(($(since redirected_bytes) + $(since tcp_bytes))) -eq \
+		$(($(done_of client sent) + $(done_of server sent)))
 }
 
 # One client against one server until both have ended well, and agree.

@@ -198,6 +198,7 @@ for io in level edge block; do
 	before
 	check "directions swing between TCP and redirection, $io" swinging $io
 	echo "# $(since reasons.overflow) times to TCP for the bound"
+	check "each byte was counted once, $io" wait_for 5 bytes_counted
 done
 traffic "1 B to 4 MiB with a bound of 64 KiB" -- "${LARGE[@]}" --total $SOME \
 	--mix duplex,rr,halfclose,wclose,sclose,unread,rst --rounds 3

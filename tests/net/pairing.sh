@@ -24,11 +24,6 @@ ip -n server route add default via fd02::254
 
 # ---- what is expected --------------------------------------------------------
 
-bytes_counted() {
-	is $(($(since redirected_bytes) + $(since tcp_bytes))) -eq \
-		$(($(done_of client sent) + $(done_of server sent)))
-}
-
 # Every connection was made with both ends here, and every byte counted once.
 all_are_accelerated() {
 	local made
