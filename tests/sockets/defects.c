@@ -25,6 +25,7 @@
 #define HELD "send() waits while the reader copies: for ever if a page of its buffer never comes"
 #define FORGOTTEN "the error that cuts a send short is forgotten, the next says EPIPE"
 #define STALE "unread data outlives connect(AF_UNSPEC)"
+#define LOST_RESET "a reset is lost: if it comes while the reader is inside recv() with much unread"
 #define UNCONNECTED "recv() on a socket without a connection waits: if it did not sleep before"
 #define OOB "urgent data is lost or ordinary, recv(MSG_OOB) waits for ordinary data"
 #define COMPLETION "the completion of MSG_ZEROCOPY never comes"
@@ -94,6 +95,7 @@ static const struct defect sockmap_defects[] = {
 	{ "data_after_shutdown_of_both_is_answered_by_a_reset", NOBODY, false },
 	{ "disconnected_socket_has_no_peer", STALE, false },
 	{ "reader_may_be_disconnected_in_a_stream", UNCONNECTED, true },
+	{ "sender_may_be_disconnected_in_a_stream", LOST_RESET, true },
 	{ "urgent_byte_is_read_apart", OOB, false },
 	{ "recv_stops_at_the_mark", OOB, false },
 	{ "recv_that_waits_for_all_stops_at_the_mark", OOB, false },
