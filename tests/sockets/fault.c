@@ -189,10 +189,13 @@ static pid_t stuck_sender(const struct flow *flow)
 	return start_stuck(send_for_ever, &stuck, SYS_sendto);
 }
 
-static pid_t stuck_reader(const struct flow *flow)
+/* With bytes to read: else it would wait for them. */
+static pid_t stuck_reader(struct flow *flow)
 {
 	struct stuck stuck = { .fd = flow->to, .unused = flow->from };
 
+	flow_put(flow, 1000);
+	await(has_bytes(flow->to, 1000));
 	return start_stuck(recv_for_ever, &stuck, SYS_recvfrom);
 }
 
@@ -217,6 +220,14 @@ static void set_timeout(int fd, int name, int ms)
 	const struct timeval time = { ms / 1000, ms % 1000 * 1000 };
 
 	succeeds(setsockopt(fd, SOL_SOCKET, name, &time, sizeof(time)));
+}
+
+static void closes_soon(int fd)
+{
+	long began = now_ms();
+
+	succeeds(close(fd));
+	require(now_ms() - began < AT_MOST_MS);
 }
 
 /* What the killed sender has sent of the page that was there, and the end. */
@@ -257,15 +268,12 @@ static void reader_does_not_wait_longer_for_a_sender_whose_page_never_comes(int 
 static void reader_closes_while_a_sender_waits_for_a_page(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	long began;
 	pid_t pid;
 
 	flow_put(&flow, 1000);
 	flow_take(&flow, 1000);
 	pid = stuck_sender(&flow);
-	began = now_ms();
-	succeeds(close(to));
-	require(now_ms() - began < AT_MOST_MS);
+	closes_soon(to);
 	process_kill(pid);
 	/* Its end, or a reset for the page that was there. */
 	await(has_events(from, POLLIN | POLLRDHUP));
@@ -291,8 +299,6 @@ static void sender_does_not_wait_longer_for_a_reader_whose_page_never_comes(int 
 	long began;
 	pid_t pid;
 
-	flow_put(&flow, 1000);
-	await(has_bytes(to, 1000));
 	pid = stuck_reader(&flow);
 	send_byte(&flow);
 	/* What is in flight stays so: the stuck reader holds TCP's lock. */
@@ -310,16 +316,11 @@ static void sender_does_not_wait_longer_for_a_reader_whose_page_never_comes(int 
 static void sender_closes_while_a_reader_waits_for_a_page(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	long began;
 	pid_t pid;
 
-	flow_put(&flow, 1000);
-	await(has_bytes(to, 1000));
 	pid = stuck_reader(&flow);
 	send_byte(&flow);
-	began = now_ms();
-	succeeds(close(from));
-	require(now_ms() - began < AT_MOST_MS);
+	closes_soon(from);
 	process_kill(pid);
 	flow_drain(&flow);
 	flow_end(&flow);
@@ -330,8 +331,6 @@ static void reader_that_waits_for_a_page_can_be_killed(int from, int to)
 	struct flow flow = flow_between(from, to);
 	pid_t pid;
 
-	flow_put(&flow, 1000);
-	await(has_bytes(to, 1000));
 	pid = stuck_reader(&flow);
 	succeeds(close(to));
 	process_kill(pid);
