@@ -475,11 +475,16 @@ put_module:
 	return err;
 }
 
+/* What the socket's calls were without us: by the family, as they may be so again. */
+static const struct proto_ops *own_ops(const struct socket *sock)
+{
+	return copied_ops[READ_ONCE(sock->ops)->family == PF_INET6 ? IPV6 : IPV4];
+}
+
 /* A lower SO_RCVLOWAT may be reached by what is redirected, too. */
 static int set_rcvlowat(struct sock *sk, int value)
 {
-	const struct proto_ops *own = copied_ops[READ_ONCE(sk->sk_socket->ops) == &ops[IPV6]];
-	int err = own->set_rcvlowat(sk, value);
+	int err = own_ops(sk->sk_socket)->set_rcvlowat(sk, value);
 
 	if (!err && pd_sock_is_readable(sk))
 		sk->sk_data_ready(sk);
@@ -526,11 +531,10 @@ static bool has_sleepers(struct sock *sk)
 ssize_t pd_splice_past(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
 		       unsigned int flags)
 {
-	const struct proto_ops *own = copied_ops[READ_ONCE(sock->ops)->family == PF_INET6];
 	ssize_t got;
 
 	__module_get(THIS_MODULE);
-	got = own->splice_read(sock, ppos, pipe, len, flags);
+	got = own_ops(sock)->splice_read(sock, ppos, pipe, len, flags);
 	module_put(THIS_MODULE);
 	return got;
 }
