@@ -19,6 +19,12 @@ static struct proto_ops ops[FAMILIES];
 static const void *copied_proto[FAMILIES], *copied_ops[FAMILIES];
 static DEFINE_SPINLOCK(copy_lock); /* while a copy is made */
 
+/* The ULP's data of a live socket that was given back, beside no ops: nobody follows it.
+ * It says that the socket is not taken again, since a call that found its first context
+ * and waits for the socket's lock would go on with that one.
+ */
+static char was_attached;
+
 static bool is_ours(const struct proto *proto)
 {
 	return proto->recvmsg == pd_recvmsg;
@@ -86,7 +92,7 @@ static void give_back(struct sock *sk, struct pd_conn *conn)
 	WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
 	/* Pairs with pd_conn_of(). */
 	smp_wmb();
-	rcu_assign_pointer(icsk->icsk_ulp_data, NULL);
+	rcu_assign_pointer(icsk->icsk_ulp_data, &was_attached);
 	/* The slot is free before the calls go past us, and past the psock's, which may
 	 * still be there while a sender has it.
 	 */
@@ -449,7 +455,8 @@ int pd_sock_attach(struct sock *sk)
 
 	write_lock_bh(&sk->sk_callback_lock);
 	err = -EEXIST;
-	if (icsk->icsk_ulp_ops || is_ours(sk->sk_prot))
+	if (icsk->icsk_ulp_ops || is_ours(sk->sk_prot) ||
+	    rcu_access_pointer(icsk->icsk_ulp_data) == &was_attached)
 		goto unlock;
 	conn->base = sk->sk_prot;
 	rcu_assign_pointer(icsk->icsk_ulp_data, conn);

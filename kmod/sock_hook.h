@@ -15,8 +15,8 @@ extern struct tcp_ulp_ops pd_ulp_ops;
 
 /* Attach to @sk, which has a psock, is ESTABLISHED or about to be, and is locked
  * (owned by a task or in softirq). Any context.
- * -EINVAL: no psock, or not a plain TCP socket beneath; -EEXIST: has a ULP;
- * -EBUSY: somebody else has redirected bytes to it; -ENOMEM.
+ * -EINVAL: no psock, or not a plain TCP socket beneath; -EEXIST: has a ULP,
+ * or was attached before; -EBUSY: somebody else has redirected bytes to it; -ENOMEM.
  */
 int pd_sock_attach(struct sock *sk);
 /* Give a socket whose psock has gone back to TCP, if nothing is left to read.

@@ -132,6 +132,15 @@ asked_for_ulp() {
 	ended asker
 }
 
+# A call that waits for the socket's lock meanwhile would go on with what it has found.
+connected_anew() {
+	before
+	spawn again client in "$SOCKETS" --engine cpu --limit 60000 \
+		--only rest_of_a_send_is_not_for_the_senders_next_peer
+	ended again || return 1
+	is "$(since redirected_bytes)" -gt 0 && is "$(since reasons.refused)" -gt 0
+}
+
 # up and down while connections come, go and move bytes.
 cycles_under_load() {
 	local i
@@ -199,6 +208,9 @@ check "the pipe gives every byte" pipe_is_right
 check "pdload up for readers that do not read" up --all
 check "down after $STALLED connections are killed with full buffers" killed_with_full_buffers
 check "the module has gone with their buffers" has_gone
+check "pdload up for a socket with two connections" up --all
+check "a socket that is connected anew is not taken again" connected_anew
+check "pdload down after it" down
 check "the ULP is asked for while sockets come and go" asked_for_ulp
 check "up and down $CYCLES times under load" cycles_under_load
 check "the module has gone at last" has_gone
