@@ -12,6 +12,9 @@
 #     VM_SECONDS   time limit (default: 900; 3600 for debug, which is slow)
 #     VM_MEMORY    of the machine (default: 3G)
 #     VM_CPUS      of the machine (default: 2)
+#     VM_THREADS   multi: a thread of the host for each CPU, so that they run at once, and the
+#                  machine dies about once in a hundred boots ("Oops: int3"): a CPU may run
+#                  a trap that another has just patched away (default: single)
 #     VM_APPEND    more for the kernel's command line, such as kmemleak=off, which makes the
 #                  debug kernel three times as fast and blind to leaks
 #     VM_MODULES   files that modprobe finds there by name, besides the kernel's own
@@ -74,7 +77,7 @@ machine=(
 	# The older machine routes interrupts by a program that the debug kernel takes minutes for.
 	-machine q35
 	# AVX is slower than SSE under emulation, and mitigations cost half of the speed.
-	-accel "tcg,thread=multi,tb-size=1024" -cpu Nehalem -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-3G}"
+	-accel "tcg,thread=${VM_THREADS:-single},tb-size=1024" -cpu Nehalem -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-3G}"
 	-nodefaults -no-user-config -display none -no-reboot
 	-kernel "$kernel/vmlinuz" -initrd "$work/initramfs.gz"
 	-fsdev "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"
