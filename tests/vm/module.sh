@@ -132,13 +132,24 @@ asked_for_ulp() {
 	ended asker
 }
 
-# A call that waits for the socket's lock meanwhile would go on with what it has found.
+# A call that waits for the socket's lock meanwhile would go on with what it has found. At once
+# after the first connection the sockmap itself would not take it.
 connected_anew() {
 	before
-	spawn again client in "$SOCKETS" --engine cpu --limit 60000 \
-		--only rest_of_a_send_is_not_for_the_senders_next_peer
-	ended again || return 1
-	is "$(since redirected_bytes)" -gt 0 && is "$(since reasons.refused)" -gt 0
+	spawn again client in python3 -c "
+import ctypes, socket, time
+listener = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(listener.getsockname())
+for i in range(2):
+    server = listener.accept()[0]
+    for a, b in [(client, server), (server, client)] * 2:
+        a.sendall(b'.')
+        assert b.recv(2) == b'.'
+    if not i:
+        assert not ctypes.CDLL(None).connect(client.fileno(), bytes(16), 16)
+        time.sleep(1)
+        client.connect(listener.getsockname())"
+	ended again && is "$(since redirected_bytes)" -gt 0 && is "$(since reasons.refused)" -eq 1
 }
 
 # up and down while connections come, go and move bytes.
