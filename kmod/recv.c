@@ -219,9 +219,10 @@ static void note_state(struct recv *recv)
 	recv->rcv_nxt = READ_ONCE(tcp_sk(recv->sk)->rcv_nxt);
 }
 
-/* Nothing is there, the socket is locked: is this the end, or do we wait? The
- * same order of questions as in tcp_recvmsg(). Returns 0 to wait, GO_TO_TCP, or
- * else *result is what the call returns if nothing was copied.
+/* Nothing is there: is this the end, or do we wait? The same order of questions as in
+ * tcp_recvmsg(), and without the socket's lock, as in tcp_poll(): each change is followed
+ * by a wake-up. Returns 0 to wait, GO_TO_TCP, or else *result is what the call returns if
+ * nothing was copied.
  */
 static int judge(struct recv *recv, long timeo, int *result)
 {
@@ -229,8 +230,8 @@ static int judge(struct recv *recv, long timeo, int *result)
 	/* What TCP says of the end comes before the look at the frames: bytes that
 	 * were redirected before the peer's FIN are there when the FIN is.
 	 */
-	bool ended = sk->sk_err || sk->sk_shutdown & RCV_SHUTDOWN || sk->sk_state == TCP_CLOSE ||
-		     sock_flag(sk, SOCK_DONE);
+	bool ended = READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ||
+		     smp_load_acquire(&sk->sk_state) == TCP_CLOSE || sock_flag(sk, SOCK_DONE);
 	u32 seq, ready;
 	bool pending;
 
@@ -239,7 +240,8 @@ static int judge(struct recv *recv, long timeo, int *result)
 	/* A frame that is FILLING comes before the end; one whose turn cannot come,
 	 * since TCP has failed, does not.
 	 */
-	if (pending && !is_its_turn(sk, seq) && (sk->sk_err || sk->sk_state == TCP_CLOSE))
+	if (pending && !is_its_turn(sk, seq) &&
+	    (READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_state) == TCP_CLOSE))
 		pending = false;
 
 	*result = 0;
@@ -251,10 +253,10 @@ static int judge(struct recv *recv, long timeo, int *result)
 			return GO_TO_TCP;
 	} else if (sock_flag(sk, SOCK_DONE)) {
 		return -EINTR;
-	} else if (sk->sk_err) {
+	} else if (READ_ONCE(sk->sk_err)) {
 		*result = sock_error(sk);
 		return -EINTR;
-	} else if (sk->sk_shutdown & RCV_SHUTDOWN) {
+	} else if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) {
 		return -EINTR;
 	} else {
 		*result = -ENOTCONN;
@@ -295,25 +297,26 @@ static size_t next_stretch(const struct iov_iter *iter, unsigned long *at)
 	return 0;
 }
 
-/* Pin what the next bytes are read into, about as much as has come at once before.
- * Process context, may sleep; read_mutex is held.
- */
-static bool pin_memory(struct recv *recv, struct pinned *pinned)
+/* Bytes to pin memory for: about as many as have come at once before. 0: none. */
+static size_t wanted_window(struct recv *recv, unsigned long *at)
 {
 	u32 burst = min_t(u32, recv->conn->burst, WINDOW_MAX);
-	unsigned long at;
 	size_t size;
-	int nr;
 
 	recv->conn->burst = 0;
-	if (burst < WINDOW_MIN || recv->is_pinned_once ||
-	    recv->flags & (MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) || !current->mm)
-		return false;
-	size = min3(next_stretch(&recv->msg->msg_iter, &at), recv->len - recv->copied,
+	if (likely(burst < WINDOW_MIN) || recv->is_pinned_once ||
+	    recv->flags & (MSG_PEEK | MSG_TRUNC) || !current->mm)
+		return 0;
+	size = min3(next_stretch(&recv->msg->msg_iter, at), recv->len - recv->copied,
 		    (size_t)burst);
-	if (size < WINDOW_MIN)
-		return false;
-	nr = DIV_ROUND_UP(offset_in_page(at) + size, PAGE_SIZE);
+	return size < WINDOW_MIN ? 0 : size;
+}
+
+/* Process context, may sleep; read_mutex is held. */
+static bool pin_memory(struct pinned *pinned, unsigned long at, size_t size)
+{
+	int nr = DIV_ROUND_UP(offset_in_page(at) + size, PAGE_SIZE);
+
 	pinned->nr = pin_user_pages_fast(at & PAGE_MASK, nr, FOLL_WRITE, pinned->pages);
 	if (pinned->nr <= 0)
 		return false;
@@ -344,61 +347,92 @@ static void unpin_memory(struct recv *recv, struct pinned *pinned)
 
 /* ---- waiting ------------------------------------------------------------------- */
 
-/* Wait for a wake-up. TCP gives none for bytes that reach SO_RCVLOWAT only together
- * with frames before them: then in steps.
+/* Once: to whoever sends more before it has come to run, a reader that was woken costs
+ * nothing.
  */
-static int wait_for_change(struct recv *recv, long *timeo, bool is_pinned, wait_queue_entry_t *wait)
+static int wake_once(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
+{
+	int woken = woken_wake_function(wait, mode, sync, key);
+
+	list_del_init_careful(&wait->entry);
+	return woken;
+}
+
+/* TCP wakes nobody for bytes that reach SO_RCVLOWAT only together with frames before
+ * them: then the wait is in steps.
+ */
+static void wait_for_change(struct recv *recv, long *timeo, bool is_pinned,
+			    wait_queue_entry_t *wait)
 {
 	long step = *timeo, left;
-	int err;
 
 	if (is_pinned)
 		step = min_t(long, step, msecs_to_jiffies(WINDOW_MS));
 	if (unlikely(READ_ONCE(recv->conn->mixed)) && READ_ONCE(recv->sk->sk_rcvlowat) > 1)
 		step = min_t(long, step, msecs_to_jiffies(STEP_MS));
-	left = step;
-	err = sk_wait_event(recv->sk, &left, has_changed(recv), wait);
+	left = wait_woken(wait, TASK_INTERRUPTIBLE, step);
 	if (*timeo != MAX_SCHEDULE_TIMEOUT)
 		*timeo -= step - left;
-	return err;
 }
 
-/* Nothing is there. Wait for a change, or say why not, as judge() does. Called with
- * read_mutex, which is not held while waiting.
+/* Nothing was there. Wait for a change, with @window open if there is one, or say why
+ * not, as judge() does. Called with read_mutex, which is not held while waiting.
  */
-static int wait_for_more(struct recv *recv, long *timeo, int *result)
+static int wait_for_more(struct recv *recv, long *timeo, struct pd_window *window, int *result)
 {
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	DEFINE_WAIT_FUNC(wait, wake_once);
+	struct pd_conn *conn = recv->conn;
 	struct sock *sk = recv->sk;
-	struct pinned pinned;
-	bool is_pinned = *timeo && pin_memory(recv, &pinned), waits;
 	int err = 0;
 
-	lock_sock(sk);
 	add_wait_queue(sk_sleep(sk), &wait);
 	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+	/* Pairs with skwq_has_sleeper(): either it sees us, or we see the change. */
+	smp_mb();
 	if (!has_changed(recv))
 		err = judge(recv, *timeo, result);
-	waits = !err && !has_changed(recv);
-	if (waits) {
-		if (is_pinned)
-			pd_rbt_open_window(&recv->conn->rbt, &pinned.window);
-		mutex_unlock(&recv->conn->read_mutex);
-		/* A connection that was broken off by connect(AF_UNSPEC) in another thread. */
-		if (wait_for_change(recv, timeo, is_pinned, &wait) < 0) {
+	if (!err && !has_changed(recv)) {
+		if (window)
+			pd_rbt_open_window(&conn->rbt, window);
+		mutex_unlock(&conn->read_mutex);
+		wait_for_change(recv, timeo, window, &wait);
+		mutex_lock(&conn->read_mutex);
+		/* The connection was broken off by connect(AF_UNSPEC) in another thread. */
+		if (unlikely(READ_ONCE(conn->disconnected))) {
 			*result = -EPIPE;
 			err = -EINTR;
 		}
 	}
 	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
-	remove_wait_queue(sk_sleep(sk), &wait);
-	release_sock(sk);
-	/* It comes before the socket's lock. */
-	if (waits)
-		mutex_lock(&recv->conn->read_mutex);
-	if (is_pinned)
-		unpin_memory(recv, &pinned);
+	finish_wait(sk_sleep(sk), &wait);
 	return err;
+}
+
+/* Not inlined: kernels may clear all of a function's variables when it is entered. */
+static noinline int wait_pinned(struct recv *recv, long *timeo, unsigned long at, size_t size,
+				int *result)
+{
+	struct pinned pinned;
+	int err;
+
+	if (!pin_memory(&pinned, at, size))
+		return wait_for_more(recv, timeo, NULL, result);
+	err = wait_for_more(recv, timeo, &pinned.window, result);
+	unpin_memory(recv, &pinned);
+	return err;
+}
+
+static int wait(struct recv *recv, long *timeo, int *result)
+{
+	unsigned long at;
+	size_t size;
+
+	if (!*timeo)
+		return has_changed(recv) ? 0 : judge(recv, 0, result);
+	size = wanted_window(recv, &at);
+	if (unlikely(size))
+		return wait_pinned(recv, timeo, at, size, result);
+	return wait_for_more(recv, timeo, NULL, result);
 }
 
 /* Fill the buffer with what is there, wait if it is too little. */
@@ -427,7 +461,7 @@ static int recv_locked(struct recv *recv, long timeo)
 		}
 		if (recv->copied >= recv->target)
 			return recv->copied;
-		err = wait_for_more(recv, &timeo, &result);
+		err = wait(recv, &timeo, &result);
 		if (err == GO_TO_TCP)
 			return -ERESTARTNOINTR;
 		if (err)

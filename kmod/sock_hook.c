@@ -152,6 +152,7 @@ static int disconnect_socket(struct sock *sk, int flags)
 		pd_bypass_end();
 		return err;
 	}
+	WRITE_ONCE(conn->disconnected, true);
 	pd_conn_detach(conn);
 	/* The program that sees the end reads the counters in the ULP's data. */
 	err = conn->tcp->disconnect(sk, flags);
