@@ -25,11 +25,10 @@ struct pd_pool {
 	spinlock_t lock; /* protects the blocks and their frames */
 	struct list_head with_large; /* blocks with a large frame that is not in use */
 	struct list_head with_small; /* blocks with a large frame that is split and has room */
-	struct list_head empty; /* blocks whose frames are all back, the latest first */
+	struct list_head blocks;
 	size_t bytes; /* of all blocks */
-	size_t empty_bytes;
-	size_t spare; /* the least that empty_bytes was since the work last ran */
-	bool trimming; /* the work is queued */
+	size_t empty_bytes; /* of those without a frame in use */
+	bool trimming; /* the work is queued: as long as there are blocks */
 	struct delayed_work trim;
 	struct rcu_head rcu;
 };
@@ -42,7 +41,8 @@ struct pd_block {
 	struct page *page;
 	unsigned int order;
 	unsigned int used; /* frames in use, of either size */
-	struct list_head with_large, with_small, empty;
+	bool idle; /* none was since the work last ran */
+	struct list_head list, with_large, with_small;
 	DECLARE_BITMAP(free_large, LARGE_MAX);
 	u16 free_small[LARGE_MAX]; /* of those that are split */
 	u16 nr_free_small;
@@ -121,7 +121,6 @@ static struct pd_block *make_block(struct pd_pool *pool, gfp_t gfp)
 	block->pool = pool;
 	INIT_LIST_HEAD(&block->with_large);
 	INIT_LIST_HEAD(&block->with_small);
-	INIT_LIST_HEAD(&block->empty);
 	if (is_small_block(block)) {
 		block->nr_free_small = 1 << block->order;
 		block->free_small[0] = (1 << block->nr_free_small) - 1;
@@ -145,33 +144,38 @@ static void free_block(struct pd_block *block)
 	pd_pool_put(pool);
 }
 
+/* The work runs TRIM_DELAY from now, unless it does so before. */
+static void trim_later(struct pd_pool *pool)
+{
+	if (pool->trimming)
+		return;
+	pool->trimming = true;
+	refcount_inc(&pool->refs);
+	queue_delayed_work(work_queue, &pool->trim, TRIM_DELAY);
+}
+
 static void add_block(struct pd_pool *pool, struct pd_block *block)
 {
 	lockdep_assert_held(&pool->lock);
+	list_add(&block->list, &pool->blocks);
 	pool->bytes += PAGE_SIZE << block->order;
+	pool->empty_bytes += PAGE_SIZE << block->order;
 	if (is_small_block(block))
 		list_add(&block->with_small, &pool->with_small);
 	else
 		list_add(&block->with_large, &pool->with_large);
+	trim_later(pool);
 }
 
-/* It has frames in use again, or goes. */
-static void unmark_empty(struct pd_pool *pool, struct pd_block *block)
-{
-	if (list_empty(&block->empty))
-		return;
-	list_del_init(&block->empty);
-	pool->empty_bytes -= PAGE_SIZE << block->order;
-	pool->spare = min(pool->spare, pool->empty_bytes);
-}
-
+/* It has no frame in use. */
 static void remove_block(struct pd_pool *pool, struct pd_block *block)
 {
 	lockdep_assert_held(&pool->lock);
+	list_del(&block->list);
 	list_del_init(&block->with_large);
 	list_del_init(&block->with_small);
-	unmark_empty(pool, block);
 	pool->bytes -= PAGE_SIZE << block->order;
+	pool->empty_bytes -= PAGE_SIZE << block->order;
 }
 
 /* ---- frames ------------------------------------------------------------------ */
@@ -180,8 +184,9 @@ static struct pd_frame *init_frame(struct pd_block *block, void *address, u32 si
 {
 	struct pd_frame *frame = address;
 
-	unmark_empty(block->pool, block);
-	block->used++;
+	if (!block->used++)
+		block->pool->empty_bytes -= PAGE_SIZE << block->order;
+	block->idle = false;
 	frame->block = block;
 	frame->size = size;
 	frame->reserved = 0;
@@ -262,47 +267,28 @@ static struct pd_frame *take(struct pd_pool *pool, size_t bytes)
 	return frame ?: take_small(pool);
 }
 
-/* The work runs TRIM_DELAY from now, unless it does so before. */
-static void trim_later(struct pd_pool *pool)
+struct pd_frame *pd_pool_take_ready(struct pd_pool *pool, size_t bytes)
 {
-	if (pool->trimming)
-		return;
-	pool->trimming = true;
-	pool->spare = pool->empty_bytes;
-	refcount_inc(&pool->refs);
-	queue_delayed_work(work_queue, &pool->trim, TRIM_DELAY);
-}
+	struct pd_frame *frame = NULL;
 
-/* The last frame of @block is back: it is kept for the next bytes, as to allocate and
- * to clear pages costs as much as a part of the copy.
- */
-static void retire(struct pd_pool *pool, struct pd_block *block)
-{
-	list_add(&block->empty, &pool->empty);
-	pool->empty_bytes += PAGE_SIZE << block->order;
-	trim_later(pool);
+	spin_lock(&pool->lock);
+	/* A large frame that must be made anew comes before many small ones. */
+	if (bytes <= SMALL_BYTES || !list_empty(&pool->with_large))
+		frame = take(pool, bytes);
+	spin_unlock(&pool->lock);
+	return frame;
 }
 
 struct pd_frame *pd_pool_take(struct pd_pool *pool, size_t bytes, gfp_t gfp)
 {
-	struct pd_frame *frame = NULL;
+	struct pd_frame *frame;
 	struct pd_block *block;
 
-	spin_lock_bh(&pool->lock);
-	/* A large frame that must be made anew comes before many small ones. */
-	if (bytes <= SMALL_BYTES || !list_empty(&pool->with_large))
-		frame = take(pool, bytes);
-	spin_unlock_bh(&pool->lock);
-	if (frame)
-		return frame;
 	block = make_block(pool, gfp);
 	spin_lock_bh(&pool->lock);
 	if (block)
 		add_block(pool, block);
 	frame = take(pool, bytes);
-	/* A frame of another block came back meanwhile, and was taken. */
-	if (block && !block->used)
-		retire(pool, block);
 	spin_unlock_bh(&pool->lock);
 	return frame;
 }
@@ -314,13 +300,15 @@ void pd_pool_give_back(struct pd_frame *frame)
 	unsigned long offset = (void *)frame - page_address(block->page);
 	unsigned int i = offset / PD_FRAME_LARGE;
 
-	spin_lock_bh(&pool->lock);
+	spin_lock(&pool->lock);
 	if (frame->size == PD_FRAME_LARGE) {
 		__set_bit(i, block->free_large);
 	} else {
 		block->free_small[i] |= 1 << offset % PD_FRAME_LARGE / PD_FRAME_SMALL;
 		block->nr_free_small++;
-		if (!is_small_block(block) && block->free_small[i] == (1 << SMALL_IN_LARGE) - 1) {
+		/* The next small ones have a split frame to come from: one stays so. */
+		if (!is_small_block(block) && block->free_small[i] == (1 << SMALL_IN_LARGE) - 1 &&
+		    block->nr_free_small >= 2 * SMALL_IN_LARGE) {
 			block->free_small[i] = 0;
 			block->nr_free_small -= SMALL_IN_LARGE;
 			__set_bit(i, block->free_large);
@@ -328,13 +316,11 @@ void pd_pool_give_back(struct pd_frame *frame)
 	}
 	if (!bitmap_empty(block->free_large, LARGE_MAX) && list_empty(&block->with_large))
 		list_add(&block->with_large, &pool->with_large);
-	if (!block->nr_free_small)
-		list_del_init(&block->with_small);
-	else if (list_empty(&block->with_small))
+	if (block->nr_free_small && list_empty(&block->with_small))
 		list_add(&block->with_small, &pool->with_small);
 	if (!--block->used)
-		retire(pool, block);
-	spin_unlock_bh(&pool->lock);
+		pool->empty_bytes += PAGE_SIZE << block->order;
+	spin_unlock(&pool->lock);
 }
 
 /* ---- pools ------------------------------------------------------------------- */
@@ -370,7 +356,7 @@ struct pd_pool *pd_pool_get(struct mem_cgroup *memcg, gfp_t gfp)
 	spin_lock_init(&pool->lock);
 	INIT_LIST_HEAD(&pool->with_large);
 	INIT_LIST_HEAD(&pool->with_small);
-	INIT_LIST_HEAD(&pool->empty);
+	INIT_LIST_HEAD(&pool->blocks);
 	INIT_DELAYED_WORK(&pool->trim, trim);
 	spin_lock_bh(&pools_lock);
 	found = find_pool(memcg, node);
@@ -404,41 +390,45 @@ bool pd_pool_is_of(const struct pd_pool *pool, const struct mem_cgroup *memcg)
 
 /* ---- giving back ------------------------------------------------------------- */
 
-/* Free empty blocks, those that have been so the longest first, until @bytes have gone
- * or there is none. Returns how many pages.
+/* Free blocks without a frame in use, at most @bytes of them and, if @idle, those alone that
+ * were so when the work last ran. Returns how many pages.
  */
-static unsigned long drop_empty(struct pd_pool *pool, size_t bytes)
+static unsigned long drop_empty(struct pd_pool *pool, size_t bytes, bool idle)
 {
 	LIST_HEAD(dropped);
 	struct pd_block *block, *next;
 	unsigned long pages = 0;
 
 	spin_lock_bh(&pool->lock);
-	while (pages << PAGE_SHIFT < bytes && !list_empty(&pool->empty)) {
-		block = list_last_entry(&pool->empty, struct pd_block, empty);
+	list_for_each_entry_safe(block, next, &pool->blocks, list) {
+		if (pages << PAGE_SHIFT >= bytes)
+			break;
+		if (block->used || (idle && !block->idle))
+			continue;
 		remove_block(pool, block);
-		list_add(&block->empty, &dropped);
+		list_add(&block->list, &dropped);
 		pages += 1UL << block->order;
 	}
 	spin_unlock_bh(&pool->lock);
-	list_for_each_entry_safe(block, next, &dropped, empty)
+	list_for_each_entry_safe(block, next, &dropped, list)
 		free_block(block);
 	return pages;
 }
 
-/* What nobody has needed since the last time goes. */
+/* What nobody has needed since the last time goes: to allocate and to clear pages costs as
+ * much as a part of the copy, so the rest is kept.
+ */
 static void trim(struct work_struct *work)
 {
 	struct pd_pool *pool = container_of(to_delayed_work(work), struct pd_pool, trim);
-	size_t spare;
+	struct pd_block *block;
 
+	drop_empty(pool, SIZE_MAX, true);
 	spin_lock_bh(&pool->lock);
-	spare = pool->spare;
-	spin_unlock_bh(&pool->lock);
-	drop_empty(pool, spare);
-	spin_lock_bh(&pool->lock);
+	list_for_each_entry(block, &pool->blocks, list)
+		block->idle = !block->used;
 	pool->trimming = false;
-	if (!list_empty(&pool->empty))
+	if (!list_empty(&pool->blocks))
 		trim_later(pool);
 	spin_unlock_bh(&pool->lock);
 	pd_pool_put(pool);
@@ -481,7 +471,7 @@ static unsigned long free_empty(struct shrinker *unused, struct shrink_control *
 		spin_unlock_bh(&pools_lock);
 		if (!pool)
 			break;
-		pages = drop_empty(pool, (control->nr_to_scan - freed) << PAGE_SHIFT);
+		pages = drop_empty(pool, (control->nr_to_scan - freed) << PAGE_SHIFT, false);
 		pd_pool_put(pool);
 		freed += pages;
 		if (!pages)

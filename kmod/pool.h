@@ -57,7 +57,9 @@ bool pd_pool_is_of(const struct pd_pool *pool, const struct mem_cgroup *memcg);
  * runs the OOM killer. NULL if there is no memory, or the cgroup's limit is reached.
  */
 struct pd_frame *pd_pool_take(struct pd_pool *pool, size_t bytes, gfp_t gfp);
-/* Any context. */
+/* Likewise, NULL if the pool would have to grow. Any context, bottom halves disabled. */
+struct pd_frame *pd_pool_take_ready(struct pd_pool *pool, size_t bytes);
+/* Any context, bottom halves disabled. */
 void pd_pool_give_back(struct pd_frame *frame);
 
 #endif /* PD_POOL_H */

@@ -29,6 +29,12 @@ static void unlink_frame(struct pd_rbt *rbt, struct pd_frame *frame)
 	WRITE_ONCE(rbt->held, rbt->held - frame->size);
 }
 
+static void drop_frame(struct pd_rbt *rbt, struct pd_frame *frame)
+{
+	unlink_frame(rbt, frame);
+	pd_pool_give_back(frame);
+}
+
 /* Take out what nobody fills: one that is FILLING is dropped by pd_rbt_publish(). */
 static void take_all(struct pd_rbt *rbt, struct list_head *dropped)
 {
@@ -42,12 +48,15 @@ static void take_all(struct pd_rbt *rbt, struct list_head *dropped)
 	}
 }
 
-static void drop_all(struct list_head *dropped)
+/* Leave the lock and give back what was taken out. */
+static void unlock_and_drop(struct pd_rbt *rbt, struct list_head *dropped)
 {
 	struct pd_frame *frame, *next;
 
+	spin_unlock(&rbt->lock);
 	list_for_each_entry_safe(frame, next, dropped, list)
 		pd_pool_give_back(frame);
+	local_bh_enable();
 }
 
 u32 pd_rbt_close(struct pd_rbt *rbt)
@@ -63,8 +72,7 @@ u32 pd_rbt_close(struct pd_rbt *rbt)
 	/* Else pd_rbt_end() does it. */
 	if (!rbt->consuming)
 		take_all(rbt, &dropped);
-	spin_unlock_bh(&rbt->lock);
-	drop_all(&dropped);
+	unlock_and_drop(rbt, &dropped);
 	return unread;
 }
 
@@ -110,62 +118,72 @@ static struct pd_frame *reserve_in(struct pd_frame *frame, size_t bytes, u32 *ro
 	return frame;
 }
 
+static struct pd_frame *append(struct pd_rbt *rbt, struct pd_frame *frame, u32 seq, size_t bytes,
+			       u32 *room)
+{
+	lockdep_assert_held(&rbt->lock);
+	frame->seq = seq;
+	list_add_tail(&frame->list, &rbt->frames);
+	WRITE_ONCE(rbt->held, rbt->held + frame->size);
+	return reserve_in(frame, bytes, room);
+}
+
+/* Without growing the pool: NULL if it would have to, then *@size is what it is asked for. */
+static struct pd_frame *reserve_ready(struct pd_rbt *rbt, struct pd_pool *pool, u32 seq,
+				      size_t bytes, u32 *size, u32 *room)
+{
+	struct pd_frame *frame = last_frame(rbt);
+
+	if (rbt->closed)
+		return ERR_PTR(-EPIPE);
+	if (frame && frame->seq == seq && frame->reserved < pd_frame_capacity(frame))
+		return reserve_in(frame, bytes, room);
+	*size = allowed_size(rbt, bytes);
+	if (!*size)
+		return ERR_PTR(-EAGAIN);
+	frame = pd_pool_take_ready(pool, *size - PD_FRAME_HEADER);
+	return frame ? append(rbt, frame, seq, bytes, room) : NULL;
+}
+
 struct pd_frame *pd_rbt_reserve(struct pd_rbt *rbt, struct pd_pool *pool, u32 seq, size_t bytes,
 				gfp_t gfp, u32 *room)
 {
 	struct pd_frame *frame;
+	bool closed;
 	u32 size;
 
 	spin_lock_bh(&rbt->lock);
-	if (rbt->closed) {
-		spin_unlock_bh(&rbt->lock);
-		return ERR_PTR(-EPIPE);
-	}
-	frame = last_frame(rbt);
-	if (frame && frame->seq == seq && frame->reserved < pd_frame_capacity(frame)) {
-		reserve_in(frame, bytes, room);
-		spin_unlock_bh(&rbt->lock);
-		return frame;
-	}
+	frame = reserve_ready(rbt, pool, seq, bytes, &size, room);
 	spin_unlock_bh(&rbt->lock);
-
-	size = allowed_size(rbt, bytes);
-	if (!size)
-		return ERR_PTR(-EAGAIN);
+	if (likely(frame))
+		return frame;
 	frame = pd_pool_take(pool, size - PD_FRAME_HEADER, gfp);
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
-	frame->seq = seq;
 	spin_lock_bh(&rbt->lock);
-	if (rbt->closed) {
-		spin_unlock_bh(&rbt->lock);
+	closed = rbt->closed;
+	if (closed)
 		pd_pool_give_back(frame);
-		return ERR_PTR(-EPIPE);
-	}
-	reserve_in(frame, bytes, room);
-	list_add_tail(&frame->list, &rbt->frames);
-	WRITE_ONCE(rbt->held, rbt->held + frame->size);
+	else
+		append(rbt, frame, seq, bytes, room);
 	spin_unlock_bh(&rbt->lock);
-	return frame;
+	return closed ? ERR_PTR(-EPIPE) : frame;
 }
 
 int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 filled)
 {
-	bool unused, closed;
+	bool closed;
 
 	spin_lock_bh(&rbt->lock);
 	frame->reserved -= room - filled;
 	frame->filled += filled;
 	closed = rbt->closed;
-	unused = is_used_up(frame) || (closed && !rbt->consuming);
-	if (unused)
-		unlink_frame(rbt, frame);
+	if (is_used_up(frame) || (closed && !rbt->consuming))
+		drop_frame(rbt, frame);
 	else if (!closed)
 		WRITE_ONCE(rbt->unread, rbt->unread + filled);
 	WRITE_ONCE(rbt->changes, rbt->changes + 1);
 	spin_unlock_bh(&rbt->lock);
-	if (unused)
-		pd_pool_give_back(frame);
 	return closed ? -EPIPE : 0;
 }
 
@@ -281,7 +299,6 @@ struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *se
 void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
 {
 	LIST_HEAD(dropped);
-	bool unused = false;
 
 	if (!frame)
 		return;
@@ -290,18 +307,14 @@ void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
 	/* Else it may be gone: a copy into it has failed, and there was nothing else. */
 	if (bytes) {
 		frame->taken += bytes;
-		unused = is_used_up(frame);
+		if (is_used_up(frame))
+			drop_frame(rbt, frame);
 	}
-	if (unused)
-		unlink_frame(rbt, frame);
 	if (unlikely(rbt->closed))
 		take_all(rbt, &dropped);
 	else
 		WRITE_ONCE(rbt->unread, rbt->unread - bytes);
-	spin_unlock_bh(&rbt->lock);
-	if (unused)
-		pd_pool_give_back(frame);
-	drop_all(&dropped);
+	unlock_and_drop(rbt, &dropped);
 }
 
 bool pd_rbt_take_wish(struct pd_rbt *rbt)
