@@ -3,9 +3,21 @@
 
 #include "engine.h"
 
+/* What is in one page, the kernel need not look up to know that it may be copied: that takes
+ * longer than to copy a few hundred bytes. More is not copied page by page.
+ */
+static bool is_in_page(const void *address, u32 bytes)
+{
+	return offset_in_page(address) + bytes <= PAGE_SIZE;
+}
+
 u32 pd_engine_cpu_fill(struct pd_frame *frame, struct iov_iter *from, u32 bytes)
 {
-	return copy_from_iter(frame->data + frame->filled, bytes, from);
+	void *to = frame->data + frame->filled;
+
+	if (is_in_page(to, bytes))
+		return copy_page_from_iter(virt_to_page(to), offset_in_page(to), bytes, from);
+	return copy_from_iter(to, bytes, from);
 }
 
 u32 pd_engine_cpu_fill_window(struct pd_window *window, struct iov_iter *from, u32 bytes)
@@ -27,5 +39,9 @@ u32 pd_engine_cpu_fill_window(struct pd_window *window, struct iov_iter *from, u
 
 u32 pd_engine_cpu_drain(const struct pd_frame *frame, u32 offset, struct iov_iter *to, u32 bytes)
 {
-	return copy_to_iter(frame->data + offset, bytes, to);
+	const void *from = frame->data + offset;
+
+	if (is_in_page(from, bytes))
+		return copy_page_to_iter(virt_to_page(from), offset_in_page(from), bytes, to);
+	return copy_to_iter(from, bytes, to);
 }
