@@ -26,8 +26,9 @@ struct send {
 	struct msghdr *msg;
 	long timeo;
 	/* the reader, if the message is redirected */
-	struct sock *peer_sk; /* the psock has a reference while sk is locked; we have another */
-	struct pd_conn *peer;
+	struct sock *peer_sk; /* the psock has a reference while sk is locked */
+	struct pd_conn *peer; /* conn has one, likewise */
+	bool is_held; /* we have references on both, too */
 	bool is_not_ready; /* it has not called recv() or poll() yet */
 	bool is_gone; /* it takes nothing more, or there is no memory: TCP's turn */
 };
@@ -125,9 +126,48 @@ static noinline int ask_program(struct sock *sk, struct sk_psock *psock, size_t 
 	return sk_psock_msg_verdict(sk, psock, &msg);
 }
 
+static void hold_peer(struct send *send)
+{
+	if (send->is_held)
+		return;
+	sock_hold(send->peer_sk);
+	refcount_inc(&send->peer->refs);
+	send->is_held = true;
+}
+
+static void forget_peer(struct send *send)
+{
+	if (send->is_held) {
+		sock_put(send->peer_sk);
+		pd_conn_put(send->peer);
+	}
+	send->peer = NULL;
+	send->is_held = false;
+}
+
+/* The message goes to @sk, if that is one of ours. */
+static bool find_peer(struct send *send, struct sock *sk)
+{
+	struct pd_conn *peer;
+
+	send->peer_sk = sk;
+	rcu_read_lock();
+	peer = pd_conn_of(sk);
+	/* Ours keeps the one that it is paired with. */
+	if (peer && likely(rcu_access_pointer(send->conn->peer) == peer)) {
+		send->peer = peer;
+	} else if (peer && refcount_inc_not_zero(&peer->refs)) {
+		sock_hold(sk);
+		send->peer = peer;
+		send->is_held = true;
+	}
+	rcu_read_unlock();
+	return send->peer;
+}
+
 /* Ask the program, unless what it said before still holds. 1 if the message is
- * redirected to another of our sockets: then send->peer_sk and send->peer are set,
- * each with a reference. 0: over TCP. -EACCES: another agent's program says drop.
+ * redirected to another of our sockets: then send->peer_sk and send->peer are set.
+ * 0: over TCP. -EACCES: another agent's program says drop.
  */
 static int ask(struct send *send, struct sk_psock *psock, size_t size)
 {
@@ -141,24 +181,17 @@ static int ask(struct send *send, struct sk_psock *psock, size_t size)
 		return 0;
 	if (unlikely(READ_ONCE(over_tcp)) && get_random_u32() % 100 < READ_ONCE(over_tcp))
 		return 0;
-	if (send->peer) {
-		sock_put(send->peer_sk);
-		pd_conn_put(send->peer);
-	}
-	send->peer = pd_conn_get(psock->sk_redir);
-	if (!send->peer) {
+	forget_peer(send);
+	if (!find_peer(send, psock->sk_redir)) {
 		pd_stat_inc(PD_STAT_TCP_PEER_GONE);
 		return 0;
 	}
 	if (reader_needs_tcp(psock->sk_redir, send->peer)) {
 		send->is_not_ready = !READ_ONCE(send->peer->spliceable);
 		pd_stat_inc(PD_STAT_TCP_READER);
-		pd_conn_put(send->peer);
-		send->peer = NULL;
+		forget_peer(send);
 		return 0;
 	}
-	send->peer_sk = psock->sk_redir;
-	sock_hold(send->peer_sk);
 	return 1;
 }
 
@@ -204,6 +237,7 @@ static int wait_for_room(struct send *send)
 	int err = 0;
 
 	pd_stat_inc(PD_STAT_FULL);
+	hold_peer(send);
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 	add_wait_queue(sk_sleep(sk), &wait);
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
@@ -402,11 +436,8 @@ int pd_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	lock_sock(sk);
 	send.timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	sent = send_locked(&send, size);
+	forget_peer(&send);
 	release_sock(sk);
-	if (send.peer) {
-		sock_put(send.peer_sk);
-		pd_conn_put(send.peer);
-	}
 	pd_conn_put(send.conn);
 	return sent;
 }
