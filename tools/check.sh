@@ -197,6 +197,7 @@ may_include() {
 	bpf) [[ $3 == bpf || $3 == include ]] ;;
 	kmod) [[ $3 == kmod || $2 == uapi/* ]] ;;
 	user) [[ $3 == user || $3 == include ]] ;;
+	tests) [[ $3 != kmod || $2 == pool.h || $2 == rbt.h ]] ;; # tests/unit runs these two natively
 	*) [[ $3 != kmod ]] ;;
 	esac
 }
