@@ -30,7 +30,8 @@ WARN := -Wall -Wextra -Werror -Wno-unused-parameter -Wmissing-prototypes -Wstric
 SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 PKGS := libbpf libcjson libkmod yaml-0.1 numa
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(SANFLAGS) -D_GNU_SOURCE -DPD_VERSION='"$(VERSION)"' \
-	-Iinclude -I$(BUILD)/bpf -iquote user/pdload -MMD -MP
+	-Iinclude -I$(BUILD)/bpf -iquote $(QUOTED) -MMD -MP
+QUOTED := user/pdload
 LIBS = $(shell pkg-config --libs $(PKGS)) -lelf -lz -lpthread
 TRIPLET := $(shell $(CC) -print-multiarch)
 BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -Wall -Werror -Iinclude -Ibpf -isystem /usr/include/$(TRIPLET)
@@ -44,6 +45,9 @@ PDLOAD_SRC := $(wildcard user/pdload/*.c)
 PDLOAD_OBJ := $(PDLOAD_SRC:%.c=$(BUILD)/%.o)
 PDLOAD_LIB := $(BUILD)/libpdload.a
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+# What of the module runs in user space, too.
+KMOD_TESTS := $(addprefix $(BUILD)/tests/unit/,test_pool test_pool_life)
+KMOD_OBJ := $(patsubst %.c,$(BUILD)/%.o,kmod/pool.c kmod/rbt.c $(wildcard tests/unit/kernel/*.c))
 NET_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/net/*.c))
 FAULT_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/faults/*.c))
 SOCKETS := $(BUILD)/tests/sockets/sockets
@@ -200,6 +204,12 @@ $(BUILD)/pdload: $(BUILD)/user/pdload/main.o $(PDLOAD_LIB)
 # for as intermediate: to be removed, or not missed.
 $(UNIT_TESTS): %: %.o $(PDLOAD_LIB)
 	$(CC) $(CFLAGS) $(SANFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+$(KMOD_TESTS): $(KMOD_OBJ)
+
+# As the kernel is compiled, which compares signed with unsigned.
+$(KMOD_TESTS:%=%.o) $(KMOD_OBJ): QUOTED := kmod
+$(KMOD_TESTS:%=%.o) $(KMOD_OBJ): ALL_CFLAGS += -Itests/unit/kernel -Wno-sign-compare
 
 $(BUILD)/tests/net/traffic: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/net/streams/*.c))
 
