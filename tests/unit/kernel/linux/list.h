@@ -58,20 +58,23 @@ static inline void list_del(struct list_head *entry)
 	entry->prev = NULL;
 }
 
+/* Without a look at @entry, which may be what the head would be in: the end of a loop. */
+#define list_of(entry, member) \
+	((struct list_head *)((char *)(entry) + offsetof(__typeof__(*(entry)), member)))
 #define list_entry(pointer, type, member) container_of(pointer, type, member)
 #define list_first_entry(list, type, member) list_entry((list)->next, type, member)
 #define list_last_entry(list, type, member) list_entry((list)->prev, type, member)
 #define list_next_entry(entry, member) \
-	list_entry((entry)->member.next, __typeof__(*(entry)), member)
+	list_entry(list_of(entry, member)->next, __typeof__(*(entry)), member)
 #define list_first_entry_or_null(list, type, member) \
 	(list_empty(list) ? NULL : list_first_entry(list, type, member))
-#define list_for_each_entry(entry, list, member)                                                   \
-	for (entry = list_first_entry(list, __typeof__(*entry), member); &entry->member != (list); \
-	     entry = list_next_entry(entry, member))
+#define list_for_each_entry(entry, list, member)                         \
+	for (entry = list_first_entry(list, __typeof__(*entry), member); \
+	     list_of(entry, member) != (list); entry = list_next_entry(entry, member))
 #define list_for_each_entry_safe(entry, next_entry, list, member)        \
 	for (entry = list_first_entry(list, __typeof__(*entry), member), \
 	    next_entry = list_next_entry(entry, member);                 \
-	     &entry->member != (list);                                   \
+	     list_of(entry, member) != (list);                           \
 	     entry = next_entry, next_entry = list_next_entry(entry, member))
 
 #endif /* KERNEL_LINUX_LIST_H */
