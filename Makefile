@@ -46,7 +46,7 @@ PDLOAD_OBJ := $(PDLOAD_SRC:%.c=$(BUILD)/%.o)
 PDLOAD_LIB := $(BUILD)/libpdload.a
 UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 # What of the module runs in user space, too.
-KMOD_TESTS := $(addprefix $(BUILD)/tests/unit/,test_pool test_pool_life test_rbt)
+KMOD_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_pool*.c tests/unit/test_rbt*.c))
 KMOD_OBJ := $(patsubst %.c,$(BUILD)/%.o,kmod/pool.c kmod/rbt.c $(wildcard tests/unit/kernel/*.c))
 NET_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/net/*.c))
 FAULT_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/faults/*.c))
