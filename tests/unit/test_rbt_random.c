@@ -48,11 +48,12 @@ static u32 unread(void)
 
 static u32 some_bytes(void)
 {
-	switch (dice(10)) {
+	switch (dice(20)) {
 	case 0:
-		return 1 + dice(200000);
+		return 1 + dice(100000);
 	case 1:
 	case 2:
+	case 3:
 		return 1 + dice(20000);
 	default:
 		return 1 + dice(2000);
@@ -66,7 +67,8 @@ static void start_copy(void)
 
 	if (!dice(50))
 		rbt.limit = dice(3) ? dice(1 << 20) : 0;
-	claimed = pd_rbt_claim_window(&rbt);
+	/* Bytes that go over TCP in between lead to a frame all the same. */
+	claimed = dice(8) ? pd_rbt_claim_window(&rbt) : NULL;
 	if (claimed) {
 		assert_ptr_equal(claimed, &opened->window);
 		assert_int_equal(unread(), 0);
