@@ -130,7 +130,7 @@ static void *produce(void *unused)
 	for (messages = 0; messages < MESSAGES && now_ms() < until; messages++) {
 		if (rand_r(&seed) % 4 == 0)
 			seq++;
-		if (!send_message(seq, 1 + rand_r(&seed) % (messages % 64 ? 1000 : 50000), &seed))
+		if (!send_message(seq, 1 + rand_r(&seed) % (messages % 64 ? 1000 : 20000), &seed))
 			break;
 	}
 	__atomic_store_n(&writer_is_done, true, __ATOMIC_SEQ_CST);

@@ -9,7 +9,6 @@
 #define __GFP_NORETRY 4u
 #define __GFP_COMP 8u
 #define __GFP_ACCOUNT 16u
-#define GFP_ATOMIC 32u
 #define GFP_KERNEL (__GFP_DIRECT_RECLAIM | 64u)
 
 #endif /* KERNEL_LINUX_GFP_H */
