@@ -163,6 +163,15 @@ static u32 read_some(void)
 	return taken;
 }
 
+/* A signal ends the wait, if it can be while the producer is in the window. */
+static void wait_for_signal(const struct reader_window *window)
+{
+	int i;
+
+	for (i = 0; i < 10000 && !READ_ONCE(window->window.busy); i++)
+		;
+}
+
 /* The window is on the heap, and goes at once when it is closed. */
 static void wait_for_bytes(u32 changes)
 {
@@ -174,7 +183,9 @@ static void wait_for_bytes(u32 changes)
 		window->window = (struct pd_window){ .size = 1 + received % sizeof(window->bytes) };
 		pd_rbt_open_window(&rbt, &window->window);
 	}
-	if (READ_ONCE(rbt.changes) == changes && !READ_ONCE(rbt.closed))
+	if (window && received % 4 == 0)
+		wait_for_signal(window);
+	else if (READ_ONCE(rbt.changes) == changes && !READ_ONCE(rbt.closed))
 		wait_for(&reader);
 	if (!window)
 		return;
