@@ -13,6 +13,7 @@
 #define MIDDLE_ORDER (18 - PAGE_SHIFT)
 #define LARGE_MAX (1 << (BLOCK_ORDER - LARGE_ORDER)) /* large frames in a block */
 #define SMALL_IN_LARGE (1 << LARGE_ORDER)
+#define ALL_SMALL ((1 << SMALL_IN_LARGE) - 1)
 /* Below this a page does: what a large frame costs would be wasted. */
 #define SMALL_BYTES (PD_FRAME_SMALL - PD_FRAME_HEADER)
 #define TRIM_DELAY HZ
@@ -25,6 +26,7 @@ struct pd_pool {
 	spinlock_t lock; /* protects the blocks and their frames */
 	struct list_head with_large; /* blocks with a large frame that is not in use */
 	struct list_head with_small; /* blocks with a large frame that is split and has room */
+	unsigned int joinable; /* large frames that are split and have all of it */
 	struct list_head blocks;
 	size_t bytes; /* of all blocks */
 	size_t empty_bytes; /* of those without a frame in use */
@@ -167,10 +169,20 @@ static void add_block(struct pd_pool *pool, struct pd_block *block)
 	trim_later(pool);
 }
 
+/* Number @i of @block is a split frame of which nothing is in use. */
+static bool is_joinable(const struct pd_block *block, unsigned int i)
+{
+	return block->free_small[i] == ALL_SMALL && !is_small_block(block);
+}
+
 /* It has no frame in use. */
 static void remove_block(struct pd_pool *pool, struct pd_block *block)
 {
+	unsigned int i;
+
 	lockdep_assert_held(&pool->lock);
+	for (i = 0; i < LARGE_MAX; i++)
+		pool->joinable -= is_joinable(block, i);
 	list_del(&block->list);
 	list_del_init(&block->with_large);
 	list_del_init(&block->with_small);
@@ -195,13 +207,44 @@ static struct pd_frame *init_frame(struct pd_block *block, void *address, u32 si
 	return frame;
 }
 
+/* A split frame becomes a large one again, once a large one is needed: the small ones that
+ * come and go need not split it each time.
+ */
+static void join(struct pd_pool *pool)
+{
+	struct pd_block *block;
+	unsigned int i;
+
+	list_for_each_entry(block, &pool->with_small, with_small)
+		for (i = 0; i < LARGE_MAX; i++)
+			if (is_joinable(block, i))
+				goto found;
+	return;
+found:
+	pool->joinable--;
+	block->free_small[i] = 0;
+	block->nr_free_small -= SMALL_IN_LARGE;
+	if (!block->nr_free_small)
+		list_del_init(&block->with_small);
+	if (bitmap_empty(block->free_large, LARGE_MAX))
+		list_add(&block->with_large, &pool->with_large);
+	__set_bit(i, block->free_large);
+}
+
+static bool has_large(const struct pd_pool *pool)
+{
+	return !list_empty(&pool->with_large) || pool->joinable;
+}
+
 /* Claims a large frame that is not in use: number *@i of the block. */
 static struct pd_block *claim_large(struct pd_pool *pool, unsigned int *i)
 {
-	struct pd_block *block =
-		list_first_entry_or_null(&pool->with_large, struct pd_block, with_large);
+	struct pd_block *block;
 
 	lockdep_assert_held(&pool->lock);
+	if (list_empty(&pool->with_large) && pool->joinable)
+		join(pool);
+	block = list_first_entry_or_null(&pool->with_large, struct pd_block, with_large);
 	if (!block)
 		return NULL;
 	*i = find_first_bit(block->free_large, LARGE_MAX);
@@ -229,7 +272,8 @@ static struct pd_block *split_large(struct pd_pool *pool)
 
 	if (!block)
 		return NULL;
-	block->free_small[i] = (1 << SMALL_IN_LARGE) - 1;
+	block->free_small[i] = ALL_SMALL;
+	pool->joinable++;
 	block->nr_free_small += SMALL_IN_LARGE;
 	if (list_empty(&block->with_small))
 		list_add(&block->with_small, &pool->with_small);
@@ -250,6 +294,7 @@ static struct pd_frame *take_small(struct pd_pool *pool)
 	for (i = 0; !block->free_small[i]; i++)
 		;
 	j = __ffs(block->free_small[i]);
+	pool->joinable -= is_joinable(block, i);
 	block->free_small[i] &= ~(1 << j);
 	if (!--block->nr_free_small)
 		list_del_init(&block->with_small);
@@ -273,7 +318,7 @@ struct pd_frame *pd_pool_take_ready(struct pd_pool *pool, size_t bytes)
 
 	spin_lock(&pool->lock);
 	/* A large frame that must be made anew comes before many small ones. */
-	if (bytes <= SMALL_BYTES || !list_empty(&pool->with_large))
+	if (bytes <= SMALL_BYTES || has_large(pool))
 		frame = take(pool, bytes);
 	spin_unlock(&pool->lock);
 	return frame;
@@ -306,13 +351,7 @@ void pd_pool_give_back(struct pd_frame *frame)
 	} else {
 		block->free_small[i] |= 1 << offset % PD_FRAME_LARGE / PD_FRAME_SMALL;
 		block->nr_free_small++;
-		/* The next small ones have a split frame to come from: one stays so. */
-		if (!is_small_block(block) && block->free_small[i] == (1 << SMALL_IN_LARGE) - 1 &&
-		    block->nr_free_small >= 2 * SMALL_IN_LARGE) {
-			block->free_small[i] = 0;
-			block->nr_free_small -= SMALL_IN_LARGE;
-			__set_bit(i, block->free_large);
-		}
+		pool->joinable += is_joinable(block, i);
 	}
 	if (!bitmap_empty(block->free_large, LARGE_MAX) && list_empty(&block->with_large))
 		list_add(&block->with_large, &pool->with_large);

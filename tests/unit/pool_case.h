@@ -12,6 +12,7 @@
 
 #include <linux/memcontrol.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "kernel/alloc.h"
 #include "pool.h"
@@ -62,7 +63,19 @@ static inline void assert_pages(long pages)
 
 static inline struct pd_frame *take_of(struct pd_pool *from, size_t bytes)
 {
-	return pd_pool_take(from, bytes, GFP_KERNEL);
+	struct pd_frame *frame;
+
+	local_bh_disable();
+	frame = pd_pool_take_ready(from, bytes);
+	local_bh_enable();
+	return frame ?: pd_pool_take(from, bytes, GFP_KERNEL);
+}
+
+static inline void give_back(struct pd_frame *frame)
+{
+	local_bh_disable();
+	pd_pool_give_back(frame);
+	local_bh_enable();
 }
 
 static inline void take_all(struct pd_frame **frames, int n, size_t bytes)
@@ -80,7 +93,7 @@ static inline void give_all(struct pd_frame **frames, int n)
 	int i;
 
 	for (i = 0; i < n; i++)
-		pd_pool_give_back(frames[i]);
+		give_back(frames[i]);
 }
 
 #endif /* POOL_CASE_H */

@@ -26,7 +26,7 @@ static void assert_takes(size_t bytes, u32 size)
 	assert_int_equal(frame->taken, 0);
 	/* To the last byte. */
 	memset(frame->data, 1, pd_frame_capacity(frame));
-	pd_pool_give_back(frame);
+	give_back(frame);
 }
 
 static void what_fits_a_page_gets_one_and_more_gets_64_kib(void **state)
@@ -47,11 +47,11 @@ static void a_large_frame_is_split_for_small_ones_and_joined_when_all_are_back(v
 	assert_pages(LARGE_PAGES);
 	/* In no order. */
 	for (i = 0; i < LARGE_PAGES; i++)
-		pd_pool_give_back(frames[i * 7 % LARGE_PAGES]);
+		give_back(frames[i * 7 % LARGE_PAGES]);
 	large = take_of(pool, PD_FRAME_LARGE);
 	assert_int_equal(large->size, PD_FRAME_LARGE);
 	assert_pages(LARGE_PAGES);
-	pd_pool_give_back(large);
+	give_back(large);
 }
 
 static void a_split_frame_is_no_large_one_while_one_part_is_in_use(void **state)
@@ -64,8 +64,8 @@ static void a_split_frame_is_no_large_one_while_one_part_is_in_use(void **state)
 	assert_pages(2 * LARGE_PAGES);
 	assert_int_equal(large->size, PD_FRAME_LARGE);
 	memset(large->data, 1, pd_frame_capacity(large));
-	pd_pool_give_back(frames[0]);
-	pd_pool_give_back(large);
+	give_back(frames[0]);
+	give_back(large);
 }
 
 static void blocks_grow_with_what_the_pool_has(void **state)
@@ -156,11 +156,11 @@ static void a_block_of_one_page_is_one_small_frame_whatever_was_asked_for(void *
 	/* One that is there is taken for few bytes; for many a large one is tried. */
 	frame = take_of(pool, 1);
 	assert_pages(20);
-	pd_pool_give_back(frame);
+	give_back(frame);
 	kernel_hook_alloc(NULL, NULL);
 	frame = take_of(pool, PD_FRAME_LARGE);
 	assert_int_equal(frame->size, PD_FRAME_LARGE);
-	pd_pool_give_back(frame);
+	give_back(frame);
 }
 
 static bool fail_all(const struct kernel_alloc *alloc, void *arg)
@@ -214,13 +214,13 @@ static void live(struct mem_cgroup *memcg)
 		if (i % 16 == 3)
 			kernel_run_work();
 		if (i % 5 == 3 && frames[i - 2]) {
-			pd_pool_give_back(frames[i - 2]);
+			give_back(frames[i - 2]);
 			frames[i - 2] = NULL;
 		}
 	}
 	for (i = 0; i < 80; i++)
 		if (frames[i])
-			pd_pool_give_back(frames[i]);
+			give_back(frames[i]);
 	pd_pool_put(mine);
 	pd_pool_put(other);
 	pd_pool_exit();
@@ -285,7 +285,7 @@ static void step(struct held *held, int *n)
 	} else if (*n == MAX_FRAMES || (*n && dice < 52)) {
 		i = rand() % *n;
 		check_held(&held[i], false);
-		pd_pool_give_back(held[i].frame);
+		give_back(held[i].frame);
 		held[i] = held[--*n];
 	} else {
 		held[*n].frame = take_of(pool, rand() % 2 ? 1 : PD_FRAME_LARGE);
@@ -316,11 +316,11 @@ static void walk(unsigned int seed)
 		assert_true(!empty || kernel_pending_work());
 		/* Now and then there is much, or nothing. */
 		while (i % 1000 == 0 && n)
-			pd_pool_give_back(held[--n].frame);
+			give_back(held[--n].frame);
 	}
 	while (n) {
 		check_held(&held[--n], false);
-		pd_pool_give_back(held[n].frame);
+		give_back(held[n].frame);
 	}
 }
 

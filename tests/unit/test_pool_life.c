@@ -22,14 +22,13 @@ static void a_block_that_is_empty_is_kept_for_the_next_bytes(void **state)
 	struct pd_frame *frame = take_of(pool, 1);
 
 	assert_int_equal(kernel_shrinkable(), SHRINK_EMPTY);
-	assert_int_equal(kernel_pending_work(), 0);
-	pd_pool_give_back(frame);
+	give_back(frame);
 	assert_pages(LARGE_PAGES);
 	assert_int_equal(kernel_shrinkable(), LARGE_PAGES);
 	assert_int_equal(kernel_pending_work(), 1);
 	assert_ptr_equal(take_of(pool, 1), frame);
 	assert_int_equal(kernel_shrinkable(), SHRINK_EMPTY);
-	pd_pool_give_back(frame);
+	give_back(frame);
 }
 
 static void the_work_frees_what_was_not_needed_since_it_last_ran(void **state)
@@ -39,43 +38,30 @@ static void the_work_frees_what_was_not_needed_since_it_last_ran(void **state)
 	take_all(frames, 3, PD_FRAME_LARGE);
 	give_all(frames, 3);
 	assert_int_equal(kernel_shrinkable(), 3 * LARGE_PAGES);
+	assert_int_equal(kernel_run_work(), 1);
+	assert_pages(3 * LARGE_PAGES);
 	/* For a moment two of them are needed. */
 	take_all(frames, 2, PD_FRAME_LARGE);
 	give_all(frames, 2);
 	assert_int_equal(kernel_run_work(), 1);
 	assert_pages(2 * LARGE_PAGES);
-	assert_int_equal(kernel_pending_work(), 1);
 	assert_int_equal(kernel_run_work(), 1);
 	assert_pages(0);
 	assert_int_equal(kernel_pending_work(), 0);
 }
 
-static void what_has_been_empty_longest_goes_first(void **state)
-{
-	struct pd_frame *frames[2], *again;
-
-	take_all(frames, 2, PD_FRAME_LARGE);
-	give_all(frames, 2);
-	kernel_shrink(1);
-	assert_pages(LARGE_PAGES);
-	again = take_of(pool, PD_FRAME_LARGE);
-	assert_ptr_equal(again, frames[1]);
-	pd_pool_give_back(again);
-}
-
-static void the_work_ends_with_nothing_to_do_if_the_block_is_in_use_again(void **state)
+static void a_block_in_use_is_not_idle_until_the_work_has_seen_it_empty(void **state)
 {
 	struct pd_frame *frame = take_of(pool, 1);
 
-	pd_pool_give_back(frame);
-	frame = take_of(pool, 1);
+	assert_int_equal(kernel_run_work(), 1);
+	assert_int_equal(kernel_run_work(), 1);
+	give_back(frame);
 	assert_int_equal(kernel_run_work(), 1);
 	assert_pages(LARGE_PAGES);
-	assert_int_equal(kernel_pending_work(), 0);
-	/* The next one that is empty is waited for anew. */
-	pd_pool_give_back(frame);
 	assert_int_equal(kernel_run_work(), 1);
 	assert_pages(0);
+	assert_int_equal(kernel_run_work(), 0);
 }
 
 static void the_shrinker_takes_empty_blocks_of_all_pools_and_says_how_much(void **state)
@@ -95,7 +81,7 @@ static void the_shrinker_takes_empty_blocks_of_all_pools_and_says_how_much(void 
 	assert_int_equal(kernel_shrink(1000), SHRINK_STOP);
 	assert_int_equal(kernel_shrinkable(), SHRINK_EMPTY);
 	assert_pages(LARGE_PAGES);
-	pd_pool_give_back(kept);
+	give_back(kept);
 	pd_pool_put(other);
 	/* The pool's last block, and with it the pool. */
 	kernel_shrink(1000);
@@ -116,7 +102,7 @@ static void exit_returns_with_blocks_that_wait_to_be_trimmed(void **state)
 	give_all(frames, 40);
 	/* Needed a moment ago: the work has to run twice. */
 	frames[0] = take_of(pool, 1);
-	pd_pool_give_back(frames[0]);
+	give_back(frames[0]);
 	for (i = 0; i < 20; i++)
 		frames[i] = take_of(other, i % 2 ? 1 : PD_FRAME_LARGE);
 	pd_pool_put(other);
@@ -130,7 +116,7 @@ static void exit_returns_with_blocks_that_wait_to_be_trimmed(void **state)
 static bool bring_back(const struct kernel_alloc *alloc, void *frame)
 {
 	kernel_hook_alloc(NULL, NULL);
-	pd_pool_give_back(frame);
+	give_back(frame);
 	return true;
 }
 
@@ -144,8 +130,10 @@ static void a_block_made_while_another_frame_came_back_is_trimmed_if_not_used(vo
 	assert_pages(2 * LARGE_PAGES);
 	assert_int_equal(kernel_shrinkable(), LARGE_PAGES);
 	assert_int_equal(kernel_run_work(), 1);
+	assert_int_equal(kernel_run_work(), 1);
 	assert_pages(LARGE_PAGES);
 	give_all(frames, LARGE_PAGES);
+	assert_int_equal(kernel_run_work(), 1);
 	assert_int_equal(kernel_run_work(), 1);
 	assert_pages(0);
 }
@@ -173,7 +161,7 @@ static void a_frame_that_came_back_meanwhile_does_if_no_block_could_be_made(void
 	kernel_hook_alloc(bring_back_and_fail, frame);
 	assert_ptr_equal(take_of(pool, PD_FRAME_LARGE), frame);
 	assert_pages(LARGE_PAGES);
-	pd_pool_give_back(frame);
+	give_back(frame);
 }
 
 /* ---- whose pool ------------------------------------------------------------------ */
@@ -224,15 +212,16 @@ static void memory_is_charged_to_the_cgroup_and_is_of_the_node_of_the_pool(void 
 	frame = take_of(mine, PD_FRAME_LARGE);
 	assert_int_equal(last.node, 1);
 	assert_int_equal(memcg.charged, LARGE_PAGES);
-	pd_pool_give_back(frame);
+	give_back(frame);
 	/* A pool that nobody pays for has no such charge. */
 	frame = take_of(pool, PD_FRAME_LARGE);
 	assert_int_equal(memcg.charged, LARGE_PAGES);
 	assert_false(last.gfp & __GFP_ACCOUNT);
-	pd_pool_give_back(frame);
+	give_back(frame);
 	pd_pool_put(mine);
 	/* Its empty block keeps it. */
 	assert_int_equal(memcg.css.refs, 1);
+	kernel_run_work();
 	kernel_run_work();
 	assert_int_equal(memcg.charged, 0);
 	assert_int_equal(memcg.css.refs, 0);
@@ -251,7 +240,7 @@ static long fill_pool(struct mem_cgroup *memcg)
 	charged = memcg->charged;
 	/* What is there may be used. */
 	if (n) {
-		pd_pool_give_back(frames[n - 1]);
+		give_back(frames[n - 1]);
 		assert_ptr_equal(take_of(mine, PD_FRAME_LARGE), frames[n - 1]);
 	}
 	give_all(frames, n);
@@ -294,11 +283,11 @@ static void a_pool_does_not_grow_while_its_cgroup_is_short(void **state)
 	memcg.is_short = true;
 	assert_null(take_of(mine, PD_FRAME_LARGE));
 	assert_null(take_of(mine, 1));
-	pd_pool_give_back(frame);
+	give_back(frame);
 	frame = take_of(mine, 1);
 	assert_non_null(frame);
 	memcg.is_short = false;
-	pd_pool_give_back(frame);
+	give_back(frame);
 	pd_pool_put(mine);
 	kernel_shrink(1);
 	kernel_run_work();
@@ -409,7 +398,7 @@ static void all_blocks_may_go_while_one_is_made(void **state)
 	frame = take_of(pool, PD_FRAME_LARGE);
 	assert_pages(LARGE_PAGES);
 	memset(frame->data, 1, pd_frame_capacity(frame));
-	pd_pool_give_back(frame);
+	give_back(frame);
 }
 
 int main(void)
@@ -417,8 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_block_that_is_empty_is_kept_for_the_next_bytes),
 		CASE(the_work_frees_what_was_not_needed_since_it_last_ran),
-		CASE(what_has_been_empty_longest_goes_first),
-		CASE(the_work_ends_with_nothing_to_do_if_the_block_is_in_use_again),
+		CASE(a_block_in_use_is_not_idle_until_the_work_has_seen_it_empty),
 		CASE(the_shrinker_takes_empty_blocks_of_all_pools_and_says_how_much),
 		CASE(exit_returns_with_blocks_that_wait_to_be_trimmed),
 		CASE(a_block_made_while_another_frame_came_back_is_trimmed_if_not_used),

@@ -2,6 +2,7 @@
 #include "lock.h"
 
 static _Thread_local const spinlock_t *held[4];
+static _Thread_local unsigned int bh_disabled;
 static void (*before)(void *arg);
 static void *before_arg;
 
@@ -34,6 +35,19 @@ void kernel_may_sleep(void)
 	for (i = 0; i < ARRAY_SIZE(held); i++)
 		if (held[i])
 			kernel_die("sleeps with a spinlock held");
+	if (bh_disabled)
+		kernel_die("sleeps with bottom halves disabled");
+}
+
+void local_bh_disable(void)
+{
+	bh_disabled++;
+}
+
+void local_bh_enable(void)
+{
+	if (!bh_disabled--)
+		kernel_die("bottom halves are enabled that were not disabled");
 }
 
 void spin_lock_init(spinlock_t *lock)
@@ -41,15 +55,21 @@ void spin_lock_init(spinlock_t *lock)
 	pthread_mutex_init(&lock->mutex, NULL);
 }
 
-void spin_lock_bh(spinlock_t *lock)
+static void call_back(void)
 {
 	void (*callback)(void *arg) = before;
+
+	before = NULL;
+	if (callback)
+		callback(before_arg);
+}
+
+void spin_lock(spinlock_t *lock)
+{
 	const spinlock_t **place;
 
-	if (callback) {
-		before = NULL;
-		callback(before_arg);
-	}
+	if (!bh_disabled)
+		kernel_die("a lock is taken with bottom halves enabled");
 	if (find(lock))
 		kernel_die("a lock is taken twice");
 	place = find(NULL);
@@ -59,7 +79,7 @@ void spin_lock_bh(spinlock_t *lock)
 	*place = lock;
 }
 
-void spin_unlock_bh(spinlock_t *lock)
+void spin_unlock(spinlock_t *lock)
 {
 	const spinlock_t **place = find(lock);
 
@@ -67,4 +87,17 @@ void spin_unlock_bh(spinlock_t *lock)
 		kernel_die("a lock is given back that is not held");
 	*place = NULL;
 	pthread_mutex_unlock(&lock->mutex);
+}
+
+void spin_lock_bh(spinlock_t *lock)
+{
+	call_back();
+	local_bh_disable();
+	spin_lock(lock);
+}
+
+void spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock(lock);
+	local_bh_enable();
 }

@@ -5,7 +5,7 @@
 
 #include <linux/spinlock.h>
 
-/* Call @callback once, before the next lock is taken. */
+/* Call @callback once, before the next spin_lock_bh(). */
 void kernel_before_lock(void (*callback)(void *arg), void *arg);
 /* Ends the test if this thread holds a lock. */
 void kernel_may_sleep(void);

@@ -21,8 +21,13 @@ typedef struct {
 	} while (0)
 
 void spin_lock_init(spinlock_t *lock);
+/* These end the test where bottom halves are not disabled. */
+void spin_lock(spinlock_t *lock);
+void spin_unlock(spinlock_t *lock);
 void spin_lock_bh(spinlock_t *lock);
 void spin_unlock_bh(spinlock_t *lock);
+void local_bh_disable(void);
+void local_bh_enable(void);
 bool kernel_is_held(const spinlock_t *lock);
 
 #endif /* KERNEL_LINUX_SPINLOCK_H */
