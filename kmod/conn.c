@@ -125,10 +125,13 @@ void pd_conn_pair(struct pd_conn *conn, struct pd_conn *peer)
 
 void pd_conn_wake_reader(struct sock *sk)
 {
-	read_lock_bh(&sk->sk_callback_lock);
+	/* Without sk_callback_lock, as the sockmap calls it: the socket is a user's, so this is
+	 * sock_def_readable(), which looks for who waits under RCU.
+	 */
+	rcu_read_lock();
 	if (!sock_flag(sk, SOCK_DEAD))
-		sk->sk_data_ready(sk);
-	read_unlock_bh(&sk->sk_callback_lock);
+		READ_ONCE(sk->sk_data_ready)(sk);
+	rcu_read_unlock();
 }
 
 /* A sender that sleeps for room goes on although TCP's own queue is full, and

@@ -13,7 +13,7 @@ void pd_rbt_init(struct pd_rbt *rbt)
 {
 	spin_lock_init(&rbt->lock);
 	INIT_LIST_HEAD(&rbt->frames);
-	rbt->limit = PD_FRAME_SMALL;
+	rbt->limit = PD_FRAME_LARGE;
 }
 
 /* Nothing in @frame is or will be READY that was not read. */

@@ -40,7 +40,7 @@ struct pd_rbt {
 	bool consuming; /* the consumer looks at frames: they stay */
 	bool blocked; /* the producer waits for room, see pd_rbt_wants_room() */
 	struct pd_window *window; /* of a reader that waits with nothing to read, or NULL */
-	u32 limit; /* of held; the producer's */
+	u32 limit; /* of held; the producer's, and a large frame until it says something */
 	u32 changes; /* counts what the producer did that a waiting consumer has to look at */
 };
 

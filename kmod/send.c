@@ -339,7 +339,9 @@ static size_t redirect(struct send *send, size_t size, int *err)
 		send->is_gone = true;
 		return 0;
 	}
-	send->peer->rbt.limit = limit_of(send->peer_sk, send->sk);
+	/* An empty buffer takes a page whatever the limit is. */
+	if (size >= PD_FRAME_SMALL || pd_rbt_has_frames(&send->peer->rbt))
+		send->peer->rbt.limit = limit_of(send->peer_sk, send->sk);
 	*err = 0;
 	while (sent < size) {
 		n = fill(send, size - sent);
