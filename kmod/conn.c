@@ -125,8 +125,8 @@ void pd_conn_pair(struct pd_conn *conn, struct pd_conn *peer)
 
 void pd_conn_wake_reader(struct sock *sk)
 {
-	/* Without sk_callback_lock, as the sockmap calls it: the socket is a user's, so this is
-	 * sock_def_readable(), which looks for who waits under RCU.
+	/* Without sk_callback_lock: the socket is a user's, so this is sock_def_readable(), which
+	 * looks under RCU for who waits.
 	 */
 	rcu_read_lock();
 	if (!sock_flag(sk, SOCK_DEAD))

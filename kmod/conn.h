@@ -39,7 +39,6 @@ struct pd_conn {
 	bool tcp_only; /* the reader has asked for what only TCP gives */
 	bool mixed; /* TCP's bytes follow frames: SO_RCVLOWAT is not waited for */
 
-	bool disconnected; /* by connect(AF_UNSPEC) */
 	bool released; /* the psock has gone: back to TCP once rbt is empty */
 	bool sent_urgent; /* MSG_OOB: from then on this socket sends over TCP */
 	bool in_tcp_send; /* inside TCP's sendmsg, under the socket's lock */

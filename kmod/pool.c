@@ -17,6 +17,7 @@
 /* Below this a page does: what a large frame costs would be wasted. */
 #define SMALL_BYTES (PD_FRAME_SMALL - PD_FRAME_HEADER)
 #define TRIM_DELAY HZ
+#define BLOCKS_AT_ONCE 256 /* looked at with bottom halves disabled */
 
 struct pd_pool {
 	refcount_t refs; /* of connections, of blocks in the lists, of the work */
@@ -28,6 +29,7 @@ struct pd_pool {
 	struct list_head with_small; /* blocks with a large frame that is split and has room */
 	unsigned int joinable; /* large frames that are split and have all of it */
 	struct list_head blocks;
+	unsigned int nr_blocks;
 	size_t bytes; /* of all blocks */
 	size_t empty_bytes; /* of those without a frame in use */
 	bool trimming; /* the work is queued: as long as there are blocks */
@@ -160,6 +162,7 @@ static void add_block(struct pd_pool *pool, struct pd_block *block)
 {
 	lockdep_assert_held(&pool->lock);
 	list_add(&block->list, &pool->blocks);
+	pool->nr_blocks++;
 	pool->bytes += PAGE_SIZE << block->order;
 	pool->empty_bytes += PAGE_SIZE << block->order;
 	if (is_small_block(block))
@@ -184,6 +187,7 @@ static void remove_block(struct pd_pool *pool, struct pd_block *block)
 	for (i = 0; i < LARGE_MAX; i++)
 		pool->joinable -= is_joinable(block, i);
 	list_del(&block->list);
+	pool->nr_blocks--;
 	list_del_init(&block->with_large);
 	list_del_init(&block->with_small);
 	pool->bytes -= PAGE_SIZE << block->order;
@@ -215,10 +219,9 @@ static void join(struct pd_pool *pool)
 	struct pd_block *block;
 	unsigned int i;
 
-	list_for_each_entry(block, &pool->with_small, with_small)
-		for (i = 0; i < LARGE_MAX; i++)
-			if (is_joinable(block, i))
-				goto found;
+	list_for_each_entry_reverse(block, &pool->with_small,
+				    with_small) for (i = 0; i < LARGE_MAX;
+						     i++) if (is_joinable(block, i)) goto found;
 	return;
 found:
 	pool->joinable--;
@@ -344,6 +347,7 @@ void pd_pool_give_back(struct pd_frame *frame)
 	struct pd_pool *pool = block->pool;
 	unsigned long offset = (void *)frame - page_address(block->page);
 	unsigned int i = offset / PD_FRAME_LARGE;
+	bool came_together = false;
 
 	spin_lock(&pool->lock);
 	if (frame->size == PD_FRAME_LARGE) {
@@ -351,12 +355,16 @@ void pd_pool_give_back(struct pd_frame *frame)
 	} else {
 		block->free_small[i] |= 1 << offset % PD_FRAME_LARGE / PD_FRAME_SMALL;
 		block->nr_free_small++;
-		pool->joinable += is_joinable(block, i);
+		came_together = is_joinable(block, i);
+		pool->joinable += came_together;
 	}
 	if (!bitmap_empty(block->free_large, LARGE_MAX) && list_empty(&block->with_large))
 		list_add(&block->with_large, &pool->with_large);
 	if (block->nr_free_small && list_empty(&block->with_small))
 		list_add(&block->with_small, &pool->with_small);
+	/* The next small ones are rather of others, and join() finds it there. */
+	if (came_together && !list_is_last(&block->with_small, &pool->with_small))
+		list_move_tail(&block->with_small, &pool->with_small);
 	if (!--block->used)
 		pool->empty_bytes += PAGE_SIZE << block->order;
 	spin_unlock(&pool->lock);
@@ -429,24 +437,33 @@ bool pd_pool_is_of(const struct pd_pool *pool, const struct mem_cgroup *memcg)
 
 /* ---- giving back ------------------------------------------------------------- */
 
-/* Free blocks without a frame in use, at most @bytes of them and, if @idle, those alone that
- * were so when the work last ran. Returns how many pages.
+/* Free blocks without a frame in use, until @bytes of them have gone and, if @idle, those alone
+ * that were so the last time. Returns how many pages.
  */
 static unsigned long drop_empty(struct pd_pool *pool, size_t bytes, bool idle)
 {
 	LIST_HEAD(dropped);
 	struct pd_block *block, *next;
 	unsigned long pages = 0;
+	unsigned int left;
 
 	spin_lock_bh(&pool->lock);
-	list_for_each_entry_safe(block, next, &pool->blocks, list) {
-		if (pages << PAGE_SHIFT >= bytes)
+	for (left = pool->nr_blocks; left && pages << PAGE_SHIFT < bytes; left--) {
+		if (left % BLOCKS_AT_ONCE == 0) {
+			spin_unlock_bh(&pool->lock);
+			spin_lock_bh(&pool->lock);
+		}
+		if (list_empty(&pool->blocks))
 			break;
-		if (block->used || (idle && !block->idle))
-			continue;
-		remove_block(pool, block);
-		list_add(&block->list, &dropped);
-		pages += 1UL << block->order;
+		block = list_first_entry(&pool->blocks, struct pd_block, list);
+		if (!block->used && (block->idle || !idle)) {
+			remove_block(pool, block);
+			list_add(&block->list, &dropped);
+			pages += 1UL << block->order;
+		} else {
+			block->idle |= idle && !block->used;
+			list_move_tail(&block->list, &pool->blocks);
+		}
 	}
 	spin_unlock_bh(&pool->lock);
 	list_for_each_entry_safe(block, next, &dropped, list)
@@ -460,12 +477,9 @@ static unsigned long drop_empty(struct pd_pool *pool, size_t bytes, bool idle)
 static void trim(struct work_struct *work)
 {
 	struct pd_pool *pool = container_of(to_delayed_work(work), struct pd_pool, trim);
-	struct pd_block *block;
 
 	drop_empty(pool, SIZE_MAX, true);
 	spin_lock_bh(&pool->lock);
-	list_for_each_entry(block, &pool->blocks, list)
-		block->idle = !block->used;
 	pool->trimming = false;
 	if (!list_empty(&pool->blocks))
 		trim_later(pool);

@@ -42,6 +42,7 @@ struct recv {
 	bool is_pinned_once; /* nothing came in its time */
 	u32 changes; /* of the receive buffer, when it was last looked at */
 	u32 rcv_nxt; /* of TCP, likewise */
+	bool was_empty; /* TCP's queue, likewise: rcv_nxt moves before it does */
 };
 
 /* May bytes of a frame with @seq be read now? Every TCP byte that was sent before
@@ -137,6 +138,7 @@ static int peek(struct recv *recv, struct pd_frame *frame, u32 seq, u32 ready)
 			return copied;
 		offset = 0;
 	} else if (offset < limit) {
+		recv->was_empty = true;
 		return 0;
 	} else {
 		offset -= limit;
@@ -200,8 +202,11 @@ static int take_some(struct recv *recv)
 	pd_rbt_end(rbt, frame, taken);
 	if (taken && pd_rbt_take_wish(rbt))
 		pd_conn_wake_writer(recv->conn);
-	if (n || recv->flags & MSG_PEEK || skb_queue_empty_lockless(&recv->sk->sk_receive_queue))
+	if (n || recv->flags & MSG_PEEK)
 		return n;
+	recv->was_empty = skb_queue_empty_lockless(&recv->sk->sk_receive_queue);
+	if (recv->was_empty)
+		return 0;
 	limit = tcp_limit(recv);
 	return limit ? take_tcp(recv, limit) : 0;
 }
@@ -210,32 +215,44 @@ static int take_some(struct recv *recv)
 static bool has_changed(const struct recv *recv)
 {
 	return READ_ONCE(recv->conn->rbt.changes) != recv->changes ||
-	       READ_ONCE(tcp_sk(recv->sk)->rcv_nxt) != recv->rcv_nxt;
+	       READ_ONCE(tcp_sk(recv->sk)->rcv_nxt) != recv->rcv_nxt ||
+	       (recv->was_empty && !skb_queue_empty_lockless(&recv->sk->sk_receive_queue));
 }
 
 static void note_state(struct recv *recv)
 {
 	recv->changes = READ_ONCE(recv->conn->rbt.changes);
 	recv->rcv_nxt = READ_ONCE(tcp_sk(recv->sk)->rcv_nxt);
+	recv->was_empty = false;
+}
+
+static bool has_ended(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ||
+	       READ_ONCE(sk->sk_state) == TCP_CLOSE || sock_flag(sk, SOCK_DONE);
 }
 
 /* Nothing is there: is this the end, or do we wait? The same order of questions as in
- * tcp_recvmsg(), and without the socket's lock, as in tcp_poll(): each change is followed
- * by a wake-up. Returns 0 to wait, GO_TO_TCP, or else *result is what the call returns if
- * nothing was copied.
+ * tcp_recvmsg(); read_mutex is held. Returns 0 to wait or, if something has come meanwhile,
+ * to look again, GO_TO_TCP, or else *result is what the call returns if nothing was copied.
  */
 static int judge(struct recv *recv, long timeo, int *result)
 {
 	struct sock *sk = recv->sk;
-	/* What TCP says of the end comes before the look at the frames: bytes that
-	 * were redirected before the peer's FIN are there when the FIN is.
-	 */
-	bool ended = READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ||
-		     smp_load_acquire(&sk->sk_state) == TCP_CLOSE || sock_flag(sk, SOCK_DONE);
+	bool ended = has_ended(sk), pending, changed;
 	u32 seq, ready;
-	bool pending;
 
-	smp_rmb();
+	/* With its lock TCP has done all of what it is about: bytes are there that came
+	 * before the end, and its state is one. And bytes that were redirected before the
+	 * peer's FIN are there when that is: the look at the frames is after this.
+	 */
+	if (unlikely(ended)) {
+		lock_sock(sk);
+		changed = has_changed(recv);
+		release_sock(sk);
+		if (changed)
+			return 0;
+	}
 	pending = pd_rbt_first(&recv->conn->rbt, &seq, &ready);
 	/* A frame that is FILLING comes before the end; one whose turn cannot come,
 	 * since TCP has failed, does not.
@@ -383,6 +400,7 @@ static int wait_for_more(struct recv *recv, long *timeo, struct pd_window *windo
 	DEFINE_WAIT_FUNC(wait, wake_once);
 	struct pd_conn *conn = recv->conn;
 	struct sock *sk = recv->sk;
+	int disconnects = READ_ONCE(sk->sk_disconnects);
 	int err = 0;
 
 	add_wait_queue(sk_sleep(sk), &wait);
@@ -398,7 +416,7 @@ static int wait_for_more(struct recv *recv, long *timeo, struct pd_window *windo
 		wait_for_change(recv, timeo, window, &wait);
 		mutex_lock(&conn->read_mutex);
 		/* The connection was broken off by connect(AF_UNSPEC) in another thread. */
-		if (unlikely(READ_ONCE(conn->disconnected))) {
+		if (unlikely(READ_ONCE(sk->sk_disconnects) != disconnects)) {
 			*result = -EPIPE;
 			err = -EINTR;
 		}

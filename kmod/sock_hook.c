@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <net/inet_common.h>
 #include <net/tcp.h>
+#include <net/tls.h>
 #include <asm/ioctls.h>
 
 #include "sock_hook.h"
@@ -19,11 +20,12 @@ static struct proto_ops ops[FAMILIES];
 static const void *copied_proto[FAMILIES], *copied_ops[FAMILIES];
 static DEFINE_SPINLOCK(copy_lock); /* while a copy is made */
 
-/* The ULP's data of a live socket that was given back, beside no ops: nobody follows it.
- * It says that the socket is not taken again, since a call that found its first context
- * and waits for the socket's lock would go on with that one.
+/* The ULP's data of a live socket that was given back, beside no ops. They say that it is
+ * not taken again, since a call that found its first context and waits for the socket's lock
+ * would go on with that one. The sockmap asks the data alone whether they are kTLS's and
+ * busy: these are not.
  */
-static char was_attached;
+static struct tls_context was_attached;
 
 static bool is_ours(const struct proto *proto)
 {
@@ -152,7 +154,6 @@ static int disconnect_socket(struct sock *sk, int flags)
 		pd_bypass_end();
 		return err;
 	}
-	WRITE_ONCE(conn->disconnected, true);
 	pd_conn_detach(conn);
 	/* The program that sees the end reads the counters in the ULP's data. */
 	err = conn->tcp->disconnect(sk, flags);

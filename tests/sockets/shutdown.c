@@ -20,6 +20,34 @@ static void reader_gets_eof_only_after_last_byte(void)
 	}
 }
 
+static void read_on(void *arg)
+{
+	struct flow *flow = arg;
+	ssize_t n;
+
+	while ((n = flow_recv(flow, 1000, MSG_DONTWAIT)))
+		require(n > 0 || errno == EAGAIN);
+}
+
+/* They are in the segment of the FIN: a reader that looks all the time sees neither, or both. */
+static void last_bytes_are_read_before_the_end_they_come_with(void)
+{
+	for (int i = 0; i < 40; i++) {
+		struct pair pair = connected();
+		struct flow flow = flow_of(&pair, i & 1);
+		struct task reader;
+
+		warm_up(flow.from, flow.to);
+		task_start(&reader, read_on, &flow);
+		nap();
+		assert_int_equal(flow_send(&flow, 100, MSG_MORE), 100);
+		succeeds(shutdown(flow.from, SHUT_WR));
+		task_join(&reader);
+		flow_end(&flow);
+		close_pair(&pair);
+	}
+}
+
 static void stalled_reader_gets_all_that_was_sent_before_the_end(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
@@ -190,6 +218,7 @@ static void both_half_close_at_once_and_lose_nothing(void)
 
 const struct test shutdown_tests[] = {
 	TEST(reader_gets_eof_only_after_last_byte),
+	TEST(last_bytes_are_read_before_the_end_they_come_with),
 	TEST_WAYS(stalled_reader_gets_all_that_was_sent_before_the_end),
 	TEST_WAYS(half_closed_connection_carries_the_other_way),
 	TEST_WAYS(blocked_reader_gets_the_end),

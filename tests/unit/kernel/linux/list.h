@@ -58,6 +58,12 @@ static inline void list_del(struct list_head *entry)
 	entry->prev = NULL;
 }
 
+static inline void list_move_tail(struct list_head *entry, struct list_head *list)
+{
+	list_del_init(entry);
+	list_add_tail(entry, list);
+}
+
 /* Without a look at @entry, which may be what the head would be in: the end of a loop. */
 #define list_of(entry, member) \
 	((struct list_head *)((char *)(entry) + offsetof(__typeof__(*(entry)), member)))
@@ -71,6 +77,10 @@ static inline void list_del(struct list_head *entry)
 #define list_for_each_entry(entry, list, member)                         \
 	for (entry = list_first_entry(list, __typeof__(*entry), member); \
 	     list_of(entry, member) != (list); entry = list_next_entry(entry, member))
+#define list_for_each_entry_reverse(entry, list, member)                \
+	for (entry = list_last_entry(list, __typeof__(*entry), member); \
+	     list_of(entry, member) != (list);                          \
+	     entry = list_entry(list_of(entry, member)->prev, __typeof__(*entry), member))
 #define list_for_each_entry_safe(entry, next_entry, list, member)        \
 	for (entry = list_first_entry(list, __typeof__(*entry), member), \
 	    next_entry = list_next_entry(entry, member);                 \
