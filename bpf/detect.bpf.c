@@ -440,24 +440,20 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	struct tcp_sock *tp = tcp_sock_of(skops);
 	struct pd_rule_stats *stats;
 	struct pd_key own, peer;
+	struct pd_sock_info info;
+	__u8 state;
 
 	if (!conn || !all || !ctl || !tp)
 		return 0;
 	if (conn->state != PD_STATE_PAIRED && conn->state != PD_STATE_RELEASED)
 		return 0;
-	if (conn->engine > PD_ENGINE_SOCKMAP) {
-		struct pd_sock_info info;
-
+	if (conn->engine > PD_ENGINE_SOCKMAP)
 		read_module_counters(conn, tp, &info);
-	} else {
-		/* That which the socket leaves. */
-		__u8 state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
-
-		conn->tcp_bytes = taken_by_tcp(tp) - conn->tcp_before;
-		/* A FIN that was sent is counted as a byte. */
-		if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
-			conn->tcp_bytes--;
-	}
+	conn->tcp_bytes = taken_by_tcp(tp) - conn->tcp_before;
+	/* A FIN that was sent is counted as a byte. The state is that which the socket leaves. */
+	state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+		conn->tcp_bytes--;
 	own = conn->key;
 	bpf_map_delete_elem(&pd_ends, &own);
 	if (own.role == PD_ROLE_PASSIVE) {

@@ -234,6 +234,13 @@ static __always_inline __u64 match_ports(const struct pd_rule *rule, __u64 a, __
 	return matched;
 }
 
+/* As the default rule, which is all there is without a policy. */
+static __always_inline int asks_nothing(const struct pd_rule *rule)
+{
+	return !(rule->client.has_cgroups | rule->client.nr_cidrs | rule->server.has_cgroups |
+		 rule->server.nr_cidrs | rule->nr_ports);
+}
+
 /* What rule @index says of the connection that @skops is about. At the active
  * end the server's own address, port and cgroup are not known yet: what they
  * could still change counts in favour, since the passive end judges again with
@@ -257,6 +264,8 @@ __weak int judge_rule(struct bpf_sock_ops *skops, __u64 generation, __u32 index,
 	rule = bpf_map_lookup_elem(rules, &index);
 	if (!rule)
 		return JUDGED_END;
+	if (asks_nothing(rule))
+		return rule->action == PD_ACTION_ACCELERATE ? JUDGED_ACCELERATE : JUDGED_BYPASS;
 	read_addrs(skops, &local, &remote);
 	if (passive) {
 		struct pd_key active = {
