@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Counts the instructions of each engine (tools/bench/insn) and compares the ratios to TCP
 # with the committed ones: none may be more than MARGIN percent worse. The margin is for
-# what another image of the machine moves; smaller differences say nothing. A stream of
-# 1 KiB, whose messages take the fewest, was seen to move by 5.9 percent: it has SMALL_MARGIN.
+# what another image of the machine moves; smaller differences say nothing. A stream of 1 KiB,
+# whose messages take the fewest, was seen to move by 5.9 percent, one of 1 MiB over the sockmap,
+# whose bound is reached sooner or later, by 6.2: they have WIDE_MARGIN.
 #
 # A change that is meant to cost more, or that saves enough for the gate to be drawn
 # tighter, commits its own:
@@ -14,7 +15,7 @@ cd "$(dirname "$0")/../.."
 . tests/tap.bash
 
 MARGIN=5
-SMALL_MARGIN=10
+WIDE_MARGIN=10
 WORK=$(mktemp -d)
 BUILD=${BUILD:-build}
 COMMITTED=tools/bench/insn/ratios.json
@@ -25,10 +26,10 @@ trap 'exit 143' TERM
 # Writes one line for each row of either: NAME COMMITTED COUNTED PERCENT VERDICT.
 compare() {
 	jq -f tools/bench/insn/ratios.jq "$BUILD/bench/insn.json" >"$WORK/ratios.json"
-	jq -r -n --argjson most $MARGIN --argjson small $SMALL_MARGIN \
+	jq -r -n --argjson most $MARGIN --argjson wide $WIDE_MARGIN \
 		--slurpfile was $COMMITTED --slurpfile is "$WORK/ratios.json" '
 		$was[0] as $was | $is[0] as $is | ($was + $is | keys_unsorted)[]
-		| (if test(" stream 1024 ") then $small else $most end) as $margin
+		| (if test(" stream 1024 |sockmap stream 1048576 ") then $wide else $most end) as $margin
 		| ($is[.] != null and $was[.] != null) as $both
 		| (if $both then ($is[.] / $was[.] - 1) * 1000 | round / 10 else null end) as $percent
 		| [., $was[.] // "none", $is[.] // "none", $percent // "none",
