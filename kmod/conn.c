@@ -130,7 +130,7 @@ void pd_conn_wake_reader(struct sock *sk)
 	 */
 	rcu_read_lock();
 	if (!sock_flag(sk, SOCK_DEAD))
-		READ_ONCE(sk->sk_data_ready)(sk);
+		sk->sk_data_ready(sk);
 	rcu_read_unlock();
 }
 

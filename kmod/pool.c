@@ -211,19 +211,30 @@ static struct pd_frame *init_frame(struct pd_block *block, void *address, u32 si
 	return frame;
 }
 
-/* A split frame becomes a large one again, once a large one is needed: the small ones that
- * come and go need not split it each time.
+/* A split frame of which nothing is in use: number *@i of the block. */
+static struct pd_block *find_joinable(struct pd_pool *pool, unsigned int *i)
+{
+	struct pd_block *block;
+
+	list_for_each_entry_reverse(block, &pool->with_small, with_small) {
+		for (*i = 0; *i < LARGE_MAX; ++*i) {
+			if (is_joinable(block, *i))
+				return block;
+		}
+	}
+	return NULL;
+}
+
+/* It becomes a large one again, once a large one is needed: the small ones that come and go
+ * need not split it each time.
  */
 static void join(struct pd_pool *pool)
 {
-	struct pd_block *block;
 	unsigned int i;
+	struct pd_block *block = find_joinable(pool, &i);
 
-	list_for_each_entry_reverse(block, &pool->with_small,
-				    with_small) for (i = 0; i < LARGE_MAX;
-						     i++) if (is_joinable(block, i)) goto found;
-	return;
-found:
+	if (WARN_ON_ONCE(!block))
+		return;
 	pool->joinable--;
 	block->free_small[i] = 0;
 	block->nr_free_small -= SMALL_IN_LARGE;

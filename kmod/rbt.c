@@ -49,7 +49,7 @@ static void take_all(struct pd_rbt *rbt, struct list_head *dropped)
 }
 
 /* Leave the lock and give back what was taken out. */
-static void unlock_and_drop(struct pd_rbt *rbt, struct list_head *dropped)
+static void unlock_and_drop(struct pd_rbt *rbt, struct list_head *dropped) __releases(&rbt->lock)
 {
 	struct pd_frame *frame, *next;
 

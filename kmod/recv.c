@@ -11,6 +11,7 @@
 #include <net/tcp.h>
 
 #include "engine.h"
+#include "pinned.h"
 #include "sock_hook.h"
 
 /* A call that has left the module and has to be made anew. */
@@ -18,12 +19,10 @@
 
 #define STEP_MS 10
 
-/* The memory of a reader that waits. Below the first it costs more to pin than a second
- * copy; the second bounds what is on the stack; after the third it is not kept from
- * the rest of the kernel any longer.
+/* Memory of a reader that waits: with less it costs more to pin than a second copy; and
+ * after so long it is not kept from the rest of the kernel any longer.
  */
 #define WINDOW_MIN (8 << 10)
-#define WINDOW_MAX (128 << 10)
 #define WINDOW_MS 20
 
 /* One call. */
@@ -137,11 +136,11 @@ static int peek(struct recv *recv, struct pd_frame *frame, u32 seq, u32 ready)
 		if (copied < 0 || copied < limit - offset)
 			return copied;
 		offset = 0;
-	} else if (offset < limit) {
+	} else if (offset >= limit) {
+		offset -= limit;
+	} else {
 		recv->was_empty = true;
 		return 0;
-	} else {
-		offset -= limit;
 	}
 	while (frame && ready && recv->copied + copied < recv->len && !before(end, seq)) {
 		if (offset < ready) {
@@ -232,6 +231,16 @@ static bool has_ended(const struct sock *sk)
 	       READ_ONCE(sk->sk_state) == TCP_CLOSE || sock_flag(sk, SOCK_DONE);
 }
 
+/* What a call returns that reads nothing any more, as tcp_recvmsg() says it. */
+static int result_of_end(struct sock *sk)
+{
+	if (sock_flag(sk, SOCK_DONE))
+		return 0;
+	if (READ_ONCE(sk->sk_err))
+		return sock_error(sk);
+	return READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ? 0 : -ENOTCONN;
+}
+
 /* Nothing is there: is this the end, or do we wait? The same order of questions as in
  * tcp_recvmsg(); read_mutex is held. Returns 0 to wait or, if something has come meanwhile,
  * to look again, GO_TO_TCP, or else *result is what the call returns if nothing was copied.
@@ -268,15 +277,8 @@ static int judge(struct recv *recv, long timeo, int *result)
 	} else if (pending || !ended) {
 		if (pd_conn_is_detached(recv->conn))
 			return GO_TO_TCP;
-	} else if (sock_flag(sk, SOCK_DONE)) {
-		return -EINTR;
-	} else if (READ_ONCE(sk->sk_err)) {
-		*result = sock_error(sk);
-		return -EINTR;
-	} else if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) {
-		return -EINTR;
 	} else {
-		*result = -ENOTCONN;
+		*result = result_of_end(sk);
 		return -EINTR;
 	}
 	if (!timeo) {
@@ -292,69 +294,27 @@ static int judge(struct recv *recv, long timeo, int *result)
 
 /* ---- the reader's own memory --------------------------------------------------- */
 
-struct pinned {
-	struct pd_window window;
-	struct page *pages[WINDOW_MAX / PAGE_SIZE + 1];
-	int nr;
-};
-
-/* The stretch of the caller's memory that comes next. Returns its size, 0 if it is none. */
-static size_t next_stretch(const struct iov_iter *iter, unsigned long *at)
-{
-	if (iter_is_ubuf(iter)) {
-		*at = (unsigned long)iter->ubuf + iter->iov_offset;
-		return iov_iter_count(iter);
-	}
-	if (iter_is_iovec(iter) && iter->nr_segs) {
-		const struct iovec *iov = pd_iter_iov(iter);
-
-		*at = (unsigned long)iov->iov_base + iter->iov_offset;
-		return min(iov->iov_len - iter->iov_offset, iov_iter_count(iter));
-	}
-	return 0;
-}
-
 /* Bytes to pin memory for: about as many as have come at once before. 0: none. */
 static size_t wanted_window(struct recv *recv, unsigned long *at)
 {
-	u32 burst = min_t(u32, recv->conn->burst, WINDOW_MAX);
+	u32 burst = min_t(u32, recv->conn->burst, PD_PINNED_MAX);
 	size_t size;
 
 	recv->conn->burst = 0;
 	if (likely(burst < WINDOW_MIN) || recv->is_pinned_once ||
 	    recv->flags & (MSG_PEEK | MSG_TRUNC) || !current->mm)
 		return 0;
-	size = min3(next_stretch(&recv->msg->msg_iter, at), recv->len - recv->copied,
+	size = min3(pd_next_stretch(&recv->msg->msg_iter, at), recv->len - recv->copied,
 		    (size_t)burst);
 	return size < WINDOW_MIN ? 0 : size;
 }
 
-/* Process context, may sleep; read_mutex is held. */
-static bool pin_memory(struct pinned *pinned, unsigned long at, size_t size)
-{
-	int nr = DIV_ROUND_UP(offset_in_page(at) + size, PAGE_SIZE);
-
-	pinned->nr = pin_user_pages_fast(at & PAGE_MASK, nr, FOLL_WRITE, pinned->pages);
-	if (pinned->nr <= 0)
-		return false;
-	pinned->window = (struct pd_window){
-		.pages = pinned->pages,
-		.offset = offset_in_page(at),
-		.size = min_t(size_t, size, pinned->nr * PAGE_SIZE - offset_in_page(at)),
-	};
-	return true;
-}
-
 /* The wait is over: what has come into it has been read. */
-static void unpin_memory(struct recv *recv, struct pinned *pinned)
+static void take_window(struct recv *recv, struct pd_pinned *pinned)
 {
 	u32 filled = pd_rbt_close_window(&recv->conn->rbt, &pinned->window);
-	int used = DIV_ROUND_UP(pinned->window.offset + filled, PAGE_SIZE);
 
-	if (!filled)
-		used = 0;
-	unpin_user_pages_dirty_lock(pinned->pages, used, true);
-	unpin_user_pages(pinned->pages + used, pinned->nr - used);
+	pd_unpin(pinned, filled);
 	iov_iter_advance(&recv->msg->msg_iter, filled);
 	sk_peek_offset_bwd(recv->sk, filled);
 	recv->copied += filled;
@@ -430,13 +390,13 @@ static int wait_for_more(struct recv *recv, long *timeo, struct pd_window *windo
 static noinline int wait_pinned(struct recv *recv, long *timeo, unsigned long at, size_t size,
 				int *result)
 {
-	struct pinned pinned;
+	struct pd_pinned pinned;
 	int err;
 
-	if (!pin_memory(&pinned, at, size))
+	if (!pd_pin(&pinned, at, size))
 		return wait_for_more(recv, timeo, NULL, result);
 	err = wait_for_more(recv, timeo, &pinned.window, result);
-	unpin_memory(recv, &pinned);
+	take_window(recv, &pinned);
 	return err;
 }
 

@@ -421,6 +421,7 @@ static struct proto *proto_over(struct proto *tcp)
 	if (!copied_proto[i]) {
 		protos[i] = *tcp;
 		change_proto(&protos[i]);
+		/* Pairs with smp_load_acquire() above. */
 		smp_store_release(&copied_proto[i], tcp);
 	}
 	spin_unlock_bh(&copy_lock);
@@ -514,6 +515,7 @@ static const struct proto_ops *ops_over(const struct proto_ops *stream)
 		memcpy(&ops[i], stream, sizeof(ops[i]));
 		ops[i].splice_read = pd_splice_read;
 		ops[i].set_rcvlowat = set_rcvlowat;
+		/* Pairs with smp_load_acquire() above. */
 		smp_store_release(&copied_ops[i], stream);
 	}
 	spin_unlock_bh(&copy_lock);

@@ -4,11 +4,7 @@
 #define KERNEL_LINUX_BUG_H
 
 #define kernel_die(...) kernel_die_at(__FILE__, __LINE__, __VA_ARGS__)
-#define WARN_ON(condition)                                     \
-	do {                                                   \
-		if (condition)                                 \
-			kernel_die("WARN_ON(" #condition ")"); \
-	} while (0)
+#define WARN_ON(condition) ((condition) && (kernel_die("WARN_ON(" #condition ")"), 1))
 #define WARN_ON_ONCE(condition) WARN_ON(condition)
 #define BUILD_BUG_ON(condition) _Static_assert(!(condition), #condition)
 

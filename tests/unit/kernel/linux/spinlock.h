@@ -13,6 +13,7 @@ typedef struct {
 	pthread_mutex_t mutex;
 } spinlock_t;
 
+#define __releases(lock)
 #define DEFINE_SPINLOCK(name) spinlock_t name = { PTHREAD_MUTEX_INITIALIZER }
 #define lockdep_assert_held(lock)                         \
 	do {                                              \
