@@ -22,7 +22,7 @@ PACKAGES=(
 VM_PACKAGES=(
 	qemu-system-x86 busybox-static cpio kmod xz-utils
 	# modules and a kernel for them
-	gcc-12 dwarves bc flex bison
+	gcc-12 dwarves bc flex bison sparse
 )
 # for `tools/deps.sh arm64`, as well: the emulated machine of tools/vm/arm64.sh
 ARM64_PACKAGES=(

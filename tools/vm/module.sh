@@ -6,7 +6,7 @@
 # Prints the path of each .ko. What is built goes to kmod-KERNEL or kmod-KERNEL-ARCH
 # in $BUILD (default: build), where the sources and include/ are links that stand as
 # in the tree, so that nothing is shared between kernels. Modules have BTF where the
-# kernel's headers have vmlinux: not on 6.1.
+# kernel's headers have vmlinux: not on 6.1. What sparse finds in kmod/ is an error.
 set -euo pipefail
 
 here=$(realpath "$(dirname "$0")")
@@ -47,7 +47,7 @@ if [ "$arch" = arm64 ]; then
 fi
 dir=$(realpath "${2:-$top/kmod}")
 [ -e "$dir/Kbuild" ] || die "there is no module in $dir: it has no Kbuild"
-for command in $compiler pahole; do
+for command in $compiler pahole sparse; do
 	command -v "$command" >/dev/null ||
 		die "$command is missing: run tools/deps.sh ${kind[0]:-vm}"
 done
@@ -61,8 +61,10 @@ esac
 mkdir -p "$tree"
 exec 9>"$tree/lock"
 flock -w 900 9 || die "another tools/vm/module.sh has held $tree/lock for 15 minutes"
+sparse=()
+[ "$dir" != "$top/kmod" ] || sparse=(C=1 CF=-Wsparse-error)
 ln -sfn "$top/include" "$tree/include"
 link_sources
-make --no-print-directory -C "$headers" M="$work" CC=$compiler W=1 -j "$(nproc)" modules >&2
+make --no-print-directory -C "$headers" M="$work" CC=$compiler W=1 "${sparse[@]}" -j "$(nproc)" modules >&2
 # Those that Kbuild names now: others may be left from before.
 sed "s,^\(/.*\)\.o$,\1.ko,; s,^\([^/].*\)\.o$,$work/\1.ko," "$work/modules.order"
