@@ -16,6 +16,8 @@
 
 /* A call that has left the module and has to be made anew. */
 #define GO_TO_TCP 1
+/* Something has come meanwhile. */
+#define LOOK_AGAIN 2
 
 #define STEP_MS 10
 
@@ -39,6 +41,7 @@ struct recv {
 	bool by_tcp; /* some of it by TCP, which has put its control messages */
 	size_t target; /* bytes that end the wait */
 	bool is_pinned_once; /* nothing came in its time */
+	int disconnects; /* of the socket, when the call began */
 	u32 changes; /* of the receive buffer, when it was last looked at */
 	u32 rcv_nxt; /* of TCP, likewise */
 	bool was_empty; /* TCP's queue, likewise: rcv_nxt moves before it does */
@@ -242,8 +245,8 @@ static int result_of_end(struct sock *sk)
 }
 
 /* Nothing is there: is this the end, or do we wait? The same order of questions as in
- * tcp_recvmsg(); read_mutex is held. Returns 0 to wait or, if something has come meanwhile,
- * to look again, GO_TO_TCP, or else *result is what the call returns if nothing was copied.
+ * tcp_recvmsg(); read_mutex is held. Returns 0 to wait, LOOK_AGAIN, GO_TO_TCP, or else *result
+ * is what the call returns if nothing was copied.
  */
 static int judge(struct recv *recv, long timeo, int *result)
 {
@@ -260,9 +263,12 @@ static int judge(struct recv *recv, long timeo, int *result)
 		changed = has_changed(recv);
 		release_sock(sk);
 		if (changed)
-			return 0;
+			return LOOK_AGAIN;
 	}
 	pending = pd_rbt_first(&recv->conn->rbt, &seq, &ready);
+	/* A look at what is READY has seen it, and it stays. */
+	if (recv->flags & MSG_PEEK && pending && ready)
+		pending = false;
 	/* A frame that is FILLING comes before the end; one whose turn cannot come,
 	 * since TCP has failed, does not.
 	 */
@@ -360,8 +366,7 @@ static int wait_for_more(struct recv *recv, long *timeo, struct pd_window *windo
 	DEFINE_WAIT_FUNC(wait, wake_once);
 	struct pd_conn *conn = recv->conn;
 	struct sock *sk = recv->sk;
-	int disconnects = READ_ONCE(sk->sk_disconnects);
-	int err = 0;
+	int err = LOOK_AGAIN;
 
 	add_wait_queue(sk_sleep(sk), &wait);
 	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
@@ -376,7 +381,7 @@ static int wait_for_more(struct recv *recv, long *timeo, struct pd_window *windo
 		wait_for_change(recv, timeo, window, &wait);
 		mutex_lock(&conn->read_mutex);
 		/* The connection was broken off by connect(AF_UNSPEC) in another thread. */
-		if (unlikely(READ_ONCE(sk->sk_disconnects) != disconnects)) {
+		if (unlikely(READ_ONCE(sk->sk_disconnects) != recv->disconnects)) {
 			*result = -EPIPE;
 			err = -EINTR;
 		}
@@ -406,7 +411,7 @@ static int wait(struct recv *recv, long *timeo, int *result)
 	size_t size;
 
 	if (!*timeo)
-		return has_changed(recv) ? 0 : judge(recv, 0, result);
+		return has_changed(recv) ? LOOK_AGAIN : judge(recv, 0, result);
 	size = wanted_window(recv, &at);
 	if (unlikely(size))
 		return wait_pinned(recv, timeo, at, size, result);
@@ -442,7 +447,7 @@ static int recv_locked(struct recv *recv, long timeo)
 		err = wait(recv, &timeo, &result);
 		if (err == GO_TO_TCP)
 			return -ERESTARTNOINTR;
-		if (err)
+		if (err < 0)
 			return recv->copied ?: result;
 		if (recv->flags & MSG_PEEK)
 			look_again(recv);
@@ -471,7 +476,9 @@ static int go_to_tcp(struct recv *recv)
 			return n;
 		recv->copied = n;
 	}
-	if (recv->copied >= recv->len)
+	/* Bytes of another connection do not belong to what was read. */
+	if (recv->copied >= recv->len ||
+	    (recv->copied && READ_ONCE(recv->sk->sk_disconnects) != recv->disconnects))
 		return recv->copied;
 	n = tcp->recvmsg(recv->sk, recv->msg, recv->len - recv->copied, recv->flags,
 			 recv->addr_len);
@@ -502,6 +509,7 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 		.addr_len = addr_len,
 		.start = msg->msg_iter,
 		.peek_off = sk_peek_offset(sk, flags),
+		.disconnects = READ_ONCE(sk->sk_disconnects),
 	};
 	int n;
 
@@ -548,7 +556,7 @@ bool pd_has_enough(struct sock *sk, struct pd_conn *conn)
 	int lowat = READ_ONCE(sk->sk_rcvlowat);
 
 	return lowat <= 1 || pd_unread(sk, conn) >= lowat || READ_ONCE(conn->mixed) ||
-	       !pd_rbt_has_room(&conn->rbt);
+	       !pd_rbt_has_room(&conn->rbt) || has_ended(sk);
 }
 
 /* poll() asks, any context, without the socket's lock. */

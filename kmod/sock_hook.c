@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/skmsg.h>
 #include <linux/sockios.h>
 #include <net/inet_common.h>
 #include <net/tcp.h>
-#include <net/tls.h>
 #include <asm/ioctls.h>
 
 #include "sock_hook.h"
@@ -20,12 +20,13 @@ static struct proto_ops ops[FAMILIES];
 static const void *copied_proto[FAMILIES], *copied_ops[FAMILIES];
 static DEFINE_SPINLOCK(copy_lock); /* while a copy is made */
 
-/* The ULP's data of a live socket that was given back, beside no ops. They say that it is
- * not taken again, since a call that found its first context and waits for the socket's lock
- * would go on with that one. The sockmap asks the data alone whether they are kTLS's and
- * busy: these are not.
+/* The ULP's data of a live socket that was given back, beside no ops: a page of zeroes. They
+ * say that it is not taken again, since a call that found its first context and waits for the
+ * socket's lock would go on with that one. The sockmap asks the data alone whether they are
+ * kTLS's and busy: these are not. And nothing takes them away before the socket goes, so they
+ * cannot be the module's, which may be gone by then.
  */
-static struct tls_context was_attached;
+#define WAS_ATTACHED page_address(ZERO_PAGE(0))
 
 static bool is_ours(const struct proto *proto)
 {
@@ -94,7 +95,7 @@ static void give_back(struct sock *sk, struct pd_conn *conn)
 	WRITE_ONCE(icsk->icsk_ulp_ops, NULL);
 	/* Pairs with pd_conn_of(). */
 	smp_wmb();
-	rcu_assign_pointer(icsk->icsk_ulp_data, &was_attached);
+	rcu_assign_pointer(icsk->icsk_ulp_data, WAS_ATTACHED);
 	/* The slot is free before the calls go past us, and past the psock's, which may
 	 * still be there while a sender has it.
 	 */
@@ -459,7 +460,7 @@ int pd_sock_attach(struct sock *sk)
 	write_lock_bh(&sk->sk_callback_lock);
 	err = -EEXIST;
 	if (icsk->icsk_ulp_ops || is_ours(sk->sk_prot) ||
-	    rcu_access_pointer(icsk->icsk_ulp_data) == &was_attached)
+	    rcu_access_pointer(icsk->icsk_ulp_data) == WAS_ATTACHED)
 		goto unlock;
 	conn->base = sk->sk_prot;
 	rcu_assign_pointer(icsk->icsk_ulp_data, conn);

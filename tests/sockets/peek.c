@@ -105,6 +105,18 @@ static void peek_of_all_ends_with_its_timeout(int from, int to)
 	}
 }
 
+static void peek_of_all_ends_with_the_end(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	warm_up(from, to);
+	flow_put(&flow, 100);
+	succeeds(shutdown(from, SHUT_WR));
+	returns(100, peek(&flow, 1000, MSG_WAITALL));
+	flow_drain(&flow);
+	flow_end(&flow);
+}
+
 static void peek_sees_the_end(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
@@ -189,6 +201,7 @@ const struct test peek_tests[] = {
 	TEST_WAYS(peek_waits_until_data_comes),
 	TEST_WAYS(peek_of_all_waits_for_all),
 	TEST_WAYS(peek_of_all_ends_with_its_timeout),
+	TEST_WAYS(peek_of_all_ends_with_the_end),
 	TEST_WAYS(peek_sees_the_end),
 	TEST_WAYS(peek_sees_as_much_as_there_is),
 	TEST_WAYS(peek_with_trunc_counts_without_a_buffer),
