@@ -114,6 +114,7 @@ $(VM_KERNELS:%=vm-%): vm-%: deps
 # Under KASAN and lockdep a case takes ten times as long.
 check-vm-debug vm-debug: export TEST_SECONDS = 3600
 check-vm-debug vm-debug: export LIMIT = 60000
+check-vm-debug vm-debug: export PATIENCE = 10
 # The suite of sockets in its six ways takes two minutes for each, and more on a busy host.
 vm-6.1 vm-6.12 vm-debug: export VM_THREADS = multi
 vm-6.1 vm-6.12: export TEST_SECONDS = 1800

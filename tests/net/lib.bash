@@ -38,6 +38,8 @@ GROUPS_DIR=$CGROUPS/$TAG
 WORK=$(mktemp -d "/tmp/$TAG.XXXXXX")
 # sockmap, or cpu where the module can be loaded
 ENGINE=${ENGINE:-sockmap}
+# What time limits are multiplied by, here and in the traffic: for slow machines.
+export PATIENCE=${PATIENCE:-1}
 # Changed by hand to look for what depends on it; printed with every failure.
 SEED=${SEED:-$((RANDOM + 1))}
 declare -A PID PORT
@@ -96,7 +98,7 @@ start_host() {
 
 # wait_for SECONDS CMD...: until CMD succeeds.
 wait_for() {
-	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local end=$((${EPOCHREALTIME/./} + $1 * PATIENCE * 1000000))
 	shift
 
 	until "$@" >"$WORK/wait.log" 2>&1; do
@@ -233,7 +235,7 @@ connect() {
 
 # event KEY NAME SECONDS: wait until it has printed that; fails at once if it ended.
 event() {
-	local end=$((${EPOCHREALTIME/./} + $3 * 1000000))
+	local end=$((${EPOCHREALTIME/./} + $3 * PATIENCE * 1000000))
 
 	until grep -qs "\"event\": \"$2\"" "$WORK/$1.out"; do
 		if ! kill -0 "${PID[$1]}" 2>/dev/null || [ "${EPOCHREALTIME/./}" -gt "$end" ]; then

@@ -381,6 +381,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+/* On a machine that is as many times slower as PATIENCE says. */
+static void be_patient(void)
+{
+	const char *patience = getenv("PATIENCE");
+	unsigned int times = patience ? strtoul(patience, NULL, 10) : 1;
+
+	opt.stall_limit *= times;
+	opt.time_limit *= times;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -395,6 +405,7 @@ int main(int argc, char **argv)
 
 	started = now_ns();
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+	be_patient();
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
