@@ -165,6 +165,9 @@ install: $(BUILD)/pdload
 
 # As DKMS wants it: the sources with their version, built for the running kernel and for later ones.
 dkms-install:
+	@command -v dkms >/dev/null || { echo "dkms is not there: apt install dkms linux-headers-$$(uname -r)" >&2; exit 1; }
+	@# A version that is there already would stay as it is.
+	if dkms status pipedevice/$(VERSION) | grep -q .; then dkms remove pipedevice/$(VERSION) --all; fi
 	rm -rf $(DKMS_SOURCE)
 	install -d $(DKMS_SOURCE)/kmod $(DKMS_SOURCE)/include/uapi
 	install -m 644 kmod/*.[ch] kmod/Kbuild $(DKMS_SOURCE)/kmod
