@@ -22,6 +22,25 @@ $2 == "to" {
 	steps[name, $4] += $3
 }
 
+# What a function is there for, by its name: the first that fits.
+function kind_of(name) {
+	if (name ~ /^\(user/)
+		return "both programs"
+	if (name ~ /\[pipedevice\]/)
+		return "the module"
+	if (name ~ /^bpf|\[bpf\]|sk_psock|sk_msg/)
+		return "BPF"
+	if (name ~ /copy_(from|to)_(user|iter)|copy_page|check_object_size|check_heap/)
+		return "copies"
+	if (name ~ /gup|pin_user|_folio|mod_node/)
+		return "pinning"
+	if (name ~ /sched|_task|entity|load_avg|update_curr|psi_|switch|wake|_rq|eevdf|timer|wait_queue|clock|fpsimd|rseq|eligible|dl_server/)
+		return "scheduling"
+	if (name ~ /^(__)?(tcp|ip|inet|skb|netif|dev|dst|fib|nf|veth|eth|napi|sock_def)_|softirq|backlog|xmit/)
+		return "TCP/IP and devices"
+	return "system calls, locks, the rest"
+}
+
 END {
 	for (step in steps) {
 		split(step, pair, SUBSEP)
@@ -35,7 +54,13 @@ END {
 		if (calls[call] > total[pair[2]] / 10)
 			callers[pair[2]] = callers[pair[2]] sprintf(" %.1f %s", calls[call] / operations, pair[1])
 	}
-	printf "%12s %7s  %-36s %s\n", "instructions", "", "function", "calls by"
+	for (name in of)
+		kinds[kind_of(name)] += of[name]
+	printf "%12s %7s  %s\n", "instructions", "", "what for"
+	for (kind in kinds)
+		printf "%12.1f %5.1f %%  %s\n", kinds[kind] / operations, kinds[kind] / all * 100, kind | "sort -rn"
+	close("sort -rn")
+	printf "\n%12s %7s  %-36s %s\n", "instructions", "", "function", "calls by"
 	for (name in of)
 		printf "%12.1f %5.1f %%  %-36s%s\n", of[name] / operations, of[name] / all * 100, name, callers[name] | "sort -rn"
 	printf "%12.1f %5.1f %%  all\n", all / operations, 100 | "sort -rn"
