@@ -55,12 +55,12 @@ memory_was_short() {
 	is "$(counter TcpNoMemory)" -gt 0
 }
 
-# The pools are charged to the reader, whoever sends.
+# The pools, which may have a quarter of it, are charged to the reader, whoever sends.
 pools_are_the_readers() {
 	local pools
 
 	pools=$(counter CurrPoolBytes)
-	is "$pools" -gt $((READER_MAX / 4)) && is "$pools" -le "$(of reader memory.current)" &&
+	is "$pools" -gt $((READER_MAX / 8)) && is "$pools" -le "$(of reader memory.current)" &&
 		is "$(of reader memory.peak)" -le $READER_MAX
 }
 
