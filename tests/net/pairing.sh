@@ -108,17 +108,6 @@ fastopen_was_used() {
 		is "$(since reasons.fastopen)" -gt 0
 }
 
-# One connection tells; that it works is for the case itself to say.
-kernel_has_tls() {
-	local status=0
-
-	serve server client out 127.0.0.1:0 --tls
-	connect client client out "127.0.0.1:${PORT[server]}" --tls
-	wait "${PID[client]}" || status=$?
-	tell server KILL 2>/dev/null || true
-	[ "$status" -ne 77 ]
-}
-
 stays_on_tcp_cases() {
 	case_of "MPTCP at both ends" none_is_accelerated \
 		client in neighbour in 10.1.0.2:0 10.1.0.2:PORT --mptcp -- --mptcp "${SOME[@]}"
@@ -132,12 +121,6 @@ stays_on_tcp_cases() {
 		client in neighbour in 10.1.0.2:0 10.1.0.2:PORT --fastopen -- \
 		--fastopen "${SOME[@]}"
 	[ "$mode" = plain ] || check "accelerated: Fast Open is the reason" fastopen_was_used
-	if ! kernel_has_tls; then
-		skip "$mode: kernel TLS" "this kernel has no kernel TLS (CONFIG_TLS)"
-		return
-	fi
-	case_of "kernel TLS" none_is_accelerated \
-		client in neighbour in 10.1.0.2:0 10.1.0.2:PORT --tls -- --tls "${SOME[@]}"
 }
 
 for mode in plain accelerated; do

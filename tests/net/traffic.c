@@ -60,13 +60,14 @@ void finish(bool ok)
 	event("done",
 	      "\"ok\": %s, \"role\": \"%s\", \"seed\": %u, \"started\": %lu, \"completed\": %lu, "
 	      "\"aborted\": %lu, \"resets\": %lu, \"early_ends\": %lu, \"refused\": %lu, "
-	      "\"sent\": %lu, \"received\": %lu, \"spurious\": %lu, \"seconds\": %.3f",
+	      "\"sent\": %lu, \"received\": %lu, \"spurious\": %lu, \"tls\": %lu, \"seconds\": %.3f",
 	      ok ? "true" : "false", opt.server ? "server" : "client", opt.seed,
 	      (unsigned long)totals.started, (unsigned long)totals.completed,
 	      (unsigned long)totals.aborted, (unsigned long)totals.resets,
 	      (unsigned long)totals.early_ends, (unsigned long)totals.refused,
 	      (unsigned long)totals.sent, (unsigned long)totals.received,
-	      (unsigned long)totals.spurious, (now_ns() - started) / 1e9);
+	      (unsigned long)totals.spurious, (unsigned long)totals.tls,
+	      (now_ns() - started) / 1e9);
 	_exit(ok ? 0 : 1);
 }
 

@@ -91,6 +91,7 @@ struct conn {
 struct totals {
 	_Atomic uint64_t started, completed, aborted, resets, early_ends, refused;
 	_Atomic uint64_t sent, received;
+	_Atomic uint64_t tls; /* ends that have the kernel's */
 	_Atomic uint64_t spurious; /* EAGAIN from a blocking recv() */
 };
 

@@ -159,6 +159,9 @@ static void end_sending(struct conn *conn)
 			return;
 		conn_fail(conn, "shutdown: %s", strerror(errno));
 	}
+	/* The kernel's TLS takes it, and sends it never. */
+	if (opt.tls)
+		return;
 	if (send(conn->fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 		conn_fail(conn, "send() after shutdown(SHUT_WR) succeeded");
 	if (errno != EPIPE && errno != ECONNRESET)
