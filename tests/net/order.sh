@@ -36,11 +36,13 @@ delay_client() {
 
 	"${tc[@]}" qdisc add dev eth0 root handle 1: htb
 	"${tc[@]}" class add dev eth0 parent 1: classid 1:1 htb rate 10mbit burst 2000 cburst 2000
-	"${tc[@]}" filter add dev eth0 parent 1: protocol ip u32 match ip sport 2 2 flowid 1:1
+	in_ns client nft 'add table ip slow; add chain ip slow out { type filter hook postrouting priority 0; };
+		add rule ip slow out tcp sport & 2 == 2 meta priority set 1:1'
 }
 
 undelay_client() {
 	in_ns client tc qdisc del dev eth0 root
+	in_ns client nft delete table ip slow
 }
 
 # Some have raced and some have not; with the module that makes no difference.

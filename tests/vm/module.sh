@@ -154,11 +154,11 @@ for i in range(2):
 
 # up and down while connections come, go and move bytes.
 cycles_under_load() {
-	local i
+	local i limit=$((100 + 20 * CYCLES))
 
-	serve server server in 10.1.0.2:0 --time-limit 400 || return 1
+	serve server server in 10.1.0.2:0 --time-limit $limit || return 1
 	connect client client in "10.1.0.2:${PORT[server]}" --mix "$CLEAN,rr" --connections 8 \
-		--total 1000000 --rounds 20 --size 1-200K --time-limit 400
+		--total 1000000 --rounds 20 --size 1-200K --time-limit $limit
 	for ((i = 0; i < CYCLES; i++)); do
 		up --all && sleep 0.3 && "$PDLOAD" down --drain 20 || return 1
 	done
