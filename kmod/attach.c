@@ -54,13 +54,14 @@ static void init_congestion(struct sock *sk)
 	pd_sock_attach(sk);
 }
 
-/* Reno, for as long as it is set. */
+/* Reno, for as long as it is set: by a program of BPF, or who may administer the network. One end
+ * alone would be deaf to a peer that redirects by the sockmap.
+ */
 static struct tcp_congestion_ops congestion = {
 	.init = init_congestion,
 	.ssthresh = tcp_reno_ssthresh,
 	.cong_avoid = tcp_reno_cong_avoid,
 	.undo_cwnd = tcp_reno_undo_cwnd,
-	.flags = TCP_CONG_NON_RESTRICTED,
 	.owner = THIS_MODULE,
 	.name = "pipedevice",
 };

@@ -63,7 +63,7 @@ struct pd_conn *pd_conn_of(const struct sock *sk)
 	const struct inet_connection_sock *icsk = inet_csk(sk);
 	void *data = rcu_dereference_check(icsk->icsk_ulp_data, 1);
 
-	/* Pairs with clear_ulp(): whoever takes the slot after us sets the data
+	/* Pairs with give_back(): whoever takes the slot after us sets the data
 	 * after we have cleared the ops.
 	 */
 	smp_rmb();

@@ -41,7 +41,7 @@ struct pd_conn {
 
 	bool released; /* the psock has gone: back to TCP once rbt is empty */
 	bool sent_urgent; /* MSG_OOB: from then on this socket sends over TCP */
-	bool in_tcp_send; /* inside TCP's sendmsg, under the socket's lock */
+	u16 in_tcp_send; /* calls inside TCP's sendmsg; under the socket's lock */
 	struct work_struct release;
 	struct rcu_head given_back; /* live, to TCP */
 	struct rcu_head rcu; /* freed */

@@ -10,6 +10,7 @@
 #include <linux/uio.h>
 #include <net/tcp.h>
 
+#include "control.h"
 #include "engine.h"
 #include "pinned.h"
 #include "sock_hook.h"
@@ -38,13 +39,14 @@ struct recv {
 	size_t copied;
 	struct iov_iter start; /* what msg_iter was: a look that waits begins anew */
 	int peek_off; /* likewise sk_peek_off */
-	bool by_tcp; /* some of it by TCP, which has put its control messages */
+	struct pd_control *control; /* of TCP's calls, if it has been asked for any */
 	size_t target; /* bytes that end the wait */
 	bool is_pinned_once; /* nothing came in its time */
 	int disconnects; /* of the socket, when the call began */
 	u32 changes; /* of the receive buffer, when it was last looked at */
 	u32 rcv_nxt; /* of TCP, likewise */
 	bool was_empty; /* TCP's queue, likewise: rcv_nxt moves before it does */
+	bool is_settled; /* what TCP had counted is in its queue */
 };
 
 /* May bytes of a frame with @seq be read now? Every TCP byte that was sent before
@@ -97,6 +99,12 @@ static int take_frame(struct recv *recv, struct pd_frame *frame, u32 seq, u32 re
 	return *taken || !want ? *taken : -EFAULT;
 }
 
+static int call_tcp(struct recv *recv, size_t len, int flags)
+{
+	return pd_control_recvmsg(recv->control, recv->conn->tcp, recv->sk, recv->msg, len, flags,
+				  recv->addr_len);
+}
+
 /* Have TCP read at most @limit bytes, without waiting. 0: the end, or nothing. */
 static int take_tcp(struct recv *recv, size_t limit)
 {
@@ -106,10 +114,8 @@ static int take_tcp(struct recv *recv, size_t limit)
 	int n;
 
 	iov_iter_truncate(iter, want);
-	n = recv->conn->tcp->recvmsg(recv->sk, recv->msg, want,
-				     (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT, recv->addr_len);
+	n = call_tcp(recv, want, (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT);
 	iov_iter_reexpand(iter, iov_iter_count(iter) + beyond);
-	recv->by_tcp |= n > 0;
 	return n == -EAGAIN ? 0 : n;
 }
 
@@ -228,12 +234,6 @@ static void note_state(struct recv *recv)
 	recv->was_empty = false;
 }
 
-static bool has_ended(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_err) || READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN ||
-	       READ_ONCE(sk->sk_state) == TCP_CLOSE || sock_flag(sk, SOCK_DONE);
-}
-
 /* What a call returns that reads nothing any more, as tcp_recvmsg() says it. */
 static int result_of_end(struct sock *sk)
 {
@@ -251,7 +251,7 @@ static int result_of_end(struct sock *sk)
 static int judge(struct recv *recv, long timeo, int *result)
 {
 	struct sock *sk = recv->sk;
-	bool ended = has_ended(sk), pending, changed;
+	bool ended = pd_has_ended(sk), pending, changed;
 	u32 seq, ready;
 
 	/* With its lock TCP has done all of what it is about: bytes are there that came
@@ -405,13 +405,31 @@ static noinline int wait_pinned(struct recv *recv, long *timeo, unsigned long at
 	return err;
 }
 
+/* TCP has counted bytes that are not in its queue yet, where poll() has seen them: they are
+ * there once its lock was held. Says so once.
+ */
+static bool is_on_its_way(struct recv *recv)
+{
+	struct sock *sk = recv->sk;
+
+	if (likely(!recv->was_empty || recv->rcv_nxt == READ_ONCE(tcp_sk(sk)->copied_seq)) ||
+	    recv->is_settled)
+		return false;
+	lock_sock(sk);
+	release_sock(sk);
+	recv->is_settled = true;
+	return true;
+}
+
 static int wait(struct recv *recv, long *timeo, int *result)
 {
 	unsigned long at;
 	size_t size;
 
+	if (!*timeo && (has_changed(recv) || is_on_its_way(recv)))
+		return LOOK_AGAIN;
 	if (!*timeo)
-		return has_changed(recv) ? LOOK_AGAIN : judge(recv, 0, result);
+		return judge(recv, 0, result);
 	size = wanted_window(recv, &at);
 	if (unlikely(size))
 		return wait_pinned(recv, timeo, at, size, result);
@@ -460,42 +478,67 @@ static int recv_locked(struct recv *recv, long timeo)
  */
 static int go_to_tcp(struct recv *recv)
 {
-	struct proto *tcp = recv->conn->tcp;
 	int n;
 
 	if (recv->flags & MSG_PEEK)
 		look_again(recv);
 	if (!recv->copied && !(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
-		n = tcp->recvmsg(recv->sk, recv->msg, recv->len,
-				 (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT, recv->addr_len);
+		n = call_tcp(recv, recv->len, (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT);
 		if (n == -EAGAIN && !(recv->flags & MSG_DONTWAIT)) {
 			set_tsk_thread_flag(current, TIF_SIGPENDING);
 			return -ERESTARTNOINTR;
 		}
 		if (n <= 0 || !(recv->flags & MSG_WAITALL))
 			return n;
-		recv->copied = n;
+		/* What was looked at is there still, and TCP looks from the first byte on. */
+		if (recv->flags & MSG_PEEK)
+			look_again(recv);
+		else
+			recv->copied = n;
 	}
 	/* Bytes of another connection do not belong to what was read. */
 	if (recv->copied >= recv->len ||
 	    (recv->copied && READ_ONCE(recv->sk->sk_disconnects) != recv->disconnects))
 		return recv->copied;
-	n = tcp->recvmsg(recv->sk, recv->msg, recv->len - recv->copied, recv->flags,
-			 recv->addr_len);
+	n = call_tcp(recv, recv->len - recv->copied, recv->flags);
 	return recv->copied ? recv->copied + max(n, 0) : n;
 }
 
-/* The number of bytes that can be read, for who has asked for it with TCP_INQ. */
+/* The number of bytes that can be read, for who has asked for it with TCP_INQ. As TCP
+ * says it: never 0 at the end, or nobody would come to read that.
+ */
 static void put_inq(struct recv *recv)
 {
-	int unread;
+	int unread = pd_unread(recv->sk, recv->conn) ?: sock_flag(recv->sk, SOCK_DONE);
 
-	if (!tcp_sk(recv->sk)->recvmsg_inq && !recv->msg->msg_get_inq)
-		return;
-	unread = pd_unread(recv->sk, recv->conn);
 	recv->msg->msg_inq = unread;
-	if (tcp_sk(recv->sk)->recvmsg_inq && !recv->by_tcp)
+	if (tcp_sk(recv->sk)->recvmsg_inq)
 		put_cmsg(recv->msg, SOL_TCP, TCP_CM_INQ, sizeof(unread), &unread);
+}
+
+static int recv_any(struct recv *recv)
+{
+	int n;
+
+	mutex_lock(&recv->conn->read_mutex);
+	n = recv_locked(recv, sock_rcvtimeo(recv->sk, recv->flags & MSG_DONTWAIT));
+	mutex_unlock(&recv->conn->read_mutex);
+	return n == -ERESTARTNOINTR ? go_to_tcp(recv) : n;
+}
+
+/* Not inlined, as wait_pinned(). */
+static noinline int recv_with_control(struct recv *recv)
+{
+	struct pd_control control = {};
+	int n;
+
+	recv->control = &control;
+	n = recv_any(recv);
+	if (n >= 0) {
+		pd_control_put(&control, recv->msg);
+		put_inq(recv);
+	}
+	return n;
 }
 
 int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)
@@ -524,56 +567,13 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 		goto put;
 	}
 	recv.target = sock_rcvlowat(sk, flags & MSG_WAITALL, len);
-	mutex_lock(&recv.conn->read_mutex);
-	n = recv_locked(&recv, sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
-	mutex_unlock(&recv.conn->read_mutex);
-	if (n == -ERESTARTNOINTR)
-		n = go_to_tcp(&recv);
-	else if (n > 0)
-		put_inq(&recv);
+	if (unlikely(pd_wants_control(sk) || msg->msg_get_inq))
+		n = recv_with_control(&recv);
+	else
+		n = recv_any(&recv);
 	if (unlikely(READ_ONCE(recv.conn->released)))
 		pd_sock_try_release(recv.conn);
 put:
 	pd_conn_put(recv.conn);
 	return n;
-}
-
-/* Bytes that have come, by either way. */
-int pd_unread(struct sock *sk, struct pd_conn *conn)
-{
-	const struct tcp_sock *tp = tcp_sk(sk);
-	int in_tcp = READ_ONCE(tp->rcv_nxt) - READ_ONCE(tp->copied_seq);
-
-	/* The FIN has a sequence number, too. */
-	if (in_tcp > 0 && sock_flag(sk, SOCK_DONE))
-		in_tcp--;
-	return (int)READ_ONCE(conn->rbt.unread) + max(in_tcp, 0);
-}
-
-/* As many bytes as the reader waits for have come, or no more can come. */
-bool pd_has_enough(struct sock *sk, struct pd_conn *conn)
-{
-	int lowat = READ_ONCE(sk->sk_rcvlowat);
-
-	return lowat <= 1 || pd_unread(sk, conn) >= lowat || READ_ONCE(conn->mixed) ||
-	       !pd_rbt_has_room(&conn->rbt) || has_ended(sk);
-}
-
-/* poll() asks, any context, without the socket's lock. */
-bool pd_sock_is_readable(struct sock *sk)
-{
-	struct pd_conn *conn;
-	bool readable = false;
-	u32 seq, ready;
-
-	rcu_read_lock();
-	conn = pd_conn_of(sk);
-	if (conn) {
-		pd_sock_hook_ops(sk, conn);
-		/* What comes before the first frame is here, too: one after the other. */
-		readable = pd_rbt_first(&conn->rbt, &seq, &ready) && ready &&
-			   !before(READ_ONCE(tcp_sk(sk)->rcv_nxt), seq) && pd_has_enough(sk, conn);
-	}
-	rcu_read_unlock();
-	return readable;
 }

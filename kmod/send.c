@@ -214,9 +214,9 @@ static int send_over_tcp(struct send *send, size_t size)
 
 	/* TCP goes by the iterator. */
 	iov_iter_truncate(iter, size);
-	send->conn->in_tcp_send = true;
+	send->conn->in_tcp_send++;
 	sent = tcp_sendmsg_locked(send->sk, send->msg, size);
-	send->conn->in_tcp_send = false;
+	send->conn->in_tcp_send--;
 	if (sent > 0) {
 		send->conn->sent.tcp_bytes += sent;
 		send->conn->sent.tcp_messages++;
@@ -310,6 +310,9 @@ static int fill(struct send *send, size_t left)
 		return PTR_ERR(frame);
 	filled = pd_engine_cpu_fill(frame, &send->msg->msg_iter, room);
 	err = pd_rbt_publish(rbt, frame, room, filled);
+	/* Pairs with set_rcvlowat(): one of us sees what the other has done. */
+	if (unlikely(READ_ONCE(send->peer_sk->sk_rcvlowat) > 1))
+		smp_mb();
 	if (pd_has_enough(send->peer_sk, send->peer))
 		pd_conn_wake_reader(send->peer_sk);
 	/* The frame that another thread of ours waits for may be the one that has gone. */

@@ -39,9 +39,15 @@ void pd_sock_hook_ops(struct sock *sk, struct pd_conn *conn);
 int pd_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
 /* recv.c */
 int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len);
-bool pd_sock_is_readable(struct sock *sk);
+/* unread.c: any context, with or without the socket's lock. */
+/* Nothing more can come. */
+bool pd_has_ended(const struct sock *sk);
+/* Bytes that have come, by either way. */
 int pd_unread(struct sock *sk, struct pd_conn *conn);
+/* As many bytes as the reader waits for have come, or no more can come. */
 bool pd_has_enough(struct sock *sk, struct pd_conn *conn);
+/* poll() asks. */
+bool pd_sock_is_readable(struct sock *sk);
 /* splice.c */
 ssize_t pd_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe, size_t len,
 		       unsigned int flags);

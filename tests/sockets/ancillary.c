@@ -60,6 +60,96 @@ static void tcp_inq_tells_what_is_left(int from, int to)
 	}
 }
 
+/* How many control messages of this type came; MSG_CTRUNC says no other is missing. */
+static int count(struct received *received, int level, int type)
+{
+	struct cmsghdr *cmsg;
+	int nr = 0;
+
+	for (cmsg = CMSG_FIRSTHDR(&received->msg); cmsg; cmsg = CMSG_NXTHDR(&received->msg, cmsg))
+		nr += cmsg->cmsg_level == level && cmsg->cmsg_type == type;
+	assert_int_equal(received->msg.msg_flags & MSG_CTRUNC, 0);
+	return nr;
+}
+
+/* A call that waits for all of 15 bytes. */
+struct whole {
+	struct task task;
+	struct received received;
+	int fd;
+	ssize_t returned;
+};
+
+static void receive_whole(void *arg)
+{
+	struct whole *whole = arg;
+
+	whole->returned = receive(&whole->received, whole->fd, 15, MSG_WAITALL);
+}
+
+/* Some are there when it begins, some come later, and 5 more. */
+static void receive_in_two(struct whole *whole, int from, int to)
+{
+	say(from, "1234567890");
+	await(has_bytes(to, 10));
+	whole->fd = to;
+	task_start(&whole->task, receive_whole, whole);
+	await(whole->task.done || sleeps_in(whole->task.tid, SYS_recvmsg));
+	require(!whole->task.done);
+	say(from, "1234567890");
+	task_join(&whole->task);
+	returns(15, whole->returned);
+	hear(to, "67890");
+}
+
+static void tcp_inq_comes_once_for_a_call(int from, int to)
+{
+	struct whole whole;
+	const int *left;
+
+	set_option(to, IPPROTO_TCP, TCP_INQ, 1);
+	receive_in_two(&whole, from, to);
+	assert_int_equal(count(&whole.received, IPPROTO_TCP, TCP_CM_INQ), 1);
+	left = control(&whole.received, IPPROTO_TCP, TCP_CM_INQ);
+	assert_int_equal(*left, 5);
+}
+
+/* Bytes that are there when it is asked for are counted, by whichever way they came. */
+static void tcp_inq_counts_what_is_there_already(int from, int to)
+{
+	struct received received;
+	const int *left;
+
+	set_option(from, SOL_SOCKET, SO_ZEROCOPY, 1);
+	returns(10, send(from, "1234567890", 10, MSG_ZEROCOPY));
+	say(from, "12345678901234567890");
+	await(has_bytes(to, 30));
+	set_option(to, IPPROTO_TCP, TCP_INQ, 1);
+	returns(20, receive(&received, to, 20, MSG_WAITALL));
+	assert_int_equal(count(&received, IPPROTO_TCP, TCP_CM_INQ), 1);
+	left = control(&received, IPPROTO_TCP, TCP_CM_INQ);
+	assert_int_equal(*left, 10);
+}
+
+/* Or who waits for another event would not come to read it. */
+static void tcp_inq_is_not_0_before_the_end(int from, int to)
+{
+	struct received received;
+	const int *left;
+
+	say(from, "1234567890");
+	await(has_bytes(to, 10));
+	set_option(to, IPPROTO_TCP, TCP_INQ, 1);
+	shutdown(from, SHUT_WR);
+	await(has_events(to, POLLRDHUP));
+	for (int i = 0; i < 2; i++) {
+		returns(i ? 0 : 10, receive(&received, to, 20, 0));
+		left = control(&received, IPPROTO_TCP, TCP_CM_INQ);
+		assert_non_null(left);
+		assert_int_equal(*left, 1);
+	}
+}
+
 /* The kernel begins to stamp some time after it was asked to: data is sent until
  * some has a stamp, which has to be of now.
  */
@@ -84,6 +174,20 @@ static void so_timestamp_stamps_data(int from, int to)
 {
 	set_option(to, SOL_SOCKET, SO_TIMESTAMP, 1);
 	is_stamped(from, to, SO_TIMESTAMP);
+}
+
+static void so_timestamp_comes_once_for_a_call(int from, int to)
+{
+	struct whole whole;
+	int nr = 0;
+
+	set_option(to, SOL_SOCKET, SO_TIMESTAMP, 1);
+	await(({
+		receive_in_two(&whole, from, to);
+		nr = count(&whole.received, SOL_SOCKET, SO_TIMESTAMP);
+		nr;
+	}));
+	assert_int_equal(nr, 1);
 }
 
 static void so_timestampns_stamps_data(int from, int to)
@@ -134,7 +238,11 @@ static void healthy_socket_has_no_error_queue(int from, int to)
 
 const struct test ancillary_tests[] = {
 	TEST_WAYS(tcp_inq_tells_what_is_left),
+	TEST_WAYS(tcp_inq_comes_once_for_a_call),
+	TEST_WAYS(tcp_inq_counts_what_is_there_already),
+	TEST_WAYS(tcp_inq_is_not_0_before_the_end),
 	TEST_WAYS(so_timestamp_stamps_data),
+	TEST_WAYS(so_timestamp_comes_once_for_a_call),
 	TEST_WAYS(so_timestampns_stamps_data),
 	TEST_WAYS(so_timestamping_stamps_received_data),
 	TEST_WAYS(so_timestamping_stamps_what_is_acknowledged),

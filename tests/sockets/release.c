@@ -57,6 +57,25 @@ static void recv_of_all_goes_on_after_release(int from, int to)
 	warm_up(from, to);
 }
 
+/* What was looked at before is there once. */
+static void peek_of_all_goes_on_after_release(int from, int to)
+{
+	struct flow flow = flow_between(from, to), look = flow;
+	struct call call;
+
+	set_option(from, SOL_SOCKET, SO_ZEROCOPY, 1);
+	returns(600, send(from, flow_next(&flow, 600), 600, MSG_ZEROCOPY));
+	flow_sent(&flow, 600);
+	await(has_bytes(to, 600));
+	recv_begin(&call, to, 1000, MSG_PEEK | MSG_WAITALL);
+	release_all();
+	call_settles(&call);
+	flow_put(&flow, 600);
+	call_returns(&call, 1000);
+	flow_check(&look, call.buf, 1000);
+	flow_drain(&flow);
+}
+
 static void run_release(void *arg)
 {
 	release_all();
@@ -139,6 +158,7 @@ static void ulp_may_be_asked_for_at_any_moment(void)
 const struct test release_tests[] = {
 	TEST_WAYS(blocked_recv_goes_on_after_release),
 	TEST_WAYS(recv_of_all_goes_on_after_release),
+	TEST_WAYS(peek_of_all_goes_on_after_release),
 	TEST_WAYS(blocked_send_goes_on_after_release),
 	TEST(ulp_may_be_asked_for_at_any_moment),
 	{ 0 },
