@@ -154,7 +154,7 @@ for i in range(2):
 
 # up and down while connections come, go and move bytes.
 cycles_under_load() {
-	local i limit=$((100 + 20 * CYCLES))
+	local i limit=$((100 + 40 * CYCLES))
 
 	serve server server in 10.1.0.2:0 --time-limit $limit || return 1
 	connect client client in "10.1.0.2:${PORT[server]}" --mix "$CLEAN,rr" --connections 8 \
