@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <net/tcp.h>
-
 #include "control.h"
-
-bool pd_wants_control(const struct sock *sk)
-{
-	return tcp_sk(sk)->recvmsg_inq || sock_flag(sk, SOCK_RCVTSTAMP) ||
-	       READ_ONCE(sk->sk_tsflags);
-}
 
 int pd_control_recvmsg(struct pd_control *control, struct proto *tcp, struct sock *sk,
 		       struct msghdr *msg, size_t len, int flags, int *addr_len)

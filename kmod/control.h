@@ -6,7 +6,7 @@
 #define PD_CONTROL_H
 
 #include <linux/socket.h>
-#include <net/sock.h>
+#include <net/tcp.h>
 
 struct pd_control {
 	size_t len;
@@ -15,7 +15,12 @@ struct pd_control {
 };
 
 /* Has the program asked for any of it? */
-bool pd_wants_control(const struct sock *sk);
+static inline bool pd_wants_control(const struct sock *sk)
+{
+	return tcp_sk(sk)->recvmsg_inq || sock_flag(sk, SOCK_RCVTSTAMP) ||
+	       READ_ONCE(sk->sk_tsflags);
+}
+
 /* recvmsg() of @tcp, whose control messages replace those in @control; NULL: as it is. */
 int pd_control_recvmsg(struct pd_control *control, struct proto *tcp, struct sock *sk,
 		       struct msghdr *msg, size_t len, int flags, int *addr_len);

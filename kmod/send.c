@@ -310,9 +310,6 @@ static int fill(struct send *send, size_t left)
 		return PTR_ERR(frame);
 	filled = pd_engine_cpu_fill(frame, &send->msg->msg_iter, room);
 	err = pd_rbt_publish(rbt, frame, room, filled);
-	/* Pairs with set_rcvlowat(): one of us sees what the other has done. */
-	if (unlikely(READ_ONCE(send->peer_sk->sk_rcvlowat) > 1))
-		smp_mb();
 	if (pd_has_enough(send->peer_sk, send->peer))
 		pd_conn_wake_reader(send->peer_sk);
 	/* The frame that another thread of ours waits for may be the one that has gone. */

@@ -497,7 +497,7 @@ static int set_rcvlowat(struct sock *sk, int value)
 {
 	int err = own_ops(sk->sk_socket)->set_rcvlowat(sk, value);
 
-	/* Pairs with fill(). */
+	/* Pairs with pd_has_enough(). */
 	smp_mb();
 	if (!err && pd_sock_is_readable(sk))
 		sk->sk_data_ready(sk);

@@ -25,9 +25,11 @@ int pd_unread(struct sock *sk, struct pd_conn *conn)
 
 bool pd_has_enough(struct sock *sk, struct pd_conn *conn)
 {
-	int lowat = READ_ONCE(sk->sk_rcvlowat);
-
-	return lowat <= 1 || pd_unread(sk, conn) >= lowat || READ_ONCE(conn->mixed) ||
+	if (likely(READ_ONCE(sk->sk_rcvlowat) <= 1))
+		return true;
+	/* Pairs with set_rcvlowat(): a sender sees the lower one, or that sees its bytes. */
+	smp_mb();
+	return pd_unread(sk, conn) >= READ_ONCE(sk->sk_rcvlowat) || READ_ONCE(conn->mixed) ||
 	       !pd_rbt_has_room(&conn->rbt) || pd_has_ended(sk);
 }
 
