@@ -15,8 +15,8 @@ int pd_control_recvmsg(struct pd_control *control, struct proto *tcp, struct soc
 	/* They are made fit for such a caller when they are put. */
 	msg->msg_flags &= ~MSG_CMSG_COMPAT;
 	n = tcp->recvmsg(sk, msg, len, flags, addr_len);
-	/* It puts none when it fails. */
-	if (n >= 0)
+	/* At the end it has no stamp, and that of the bytes before is theirs still. */
+	if (n > 0)
 		control->len = sizeof(control->messages) - msg->msg_controllen;
 	if (theirs.msg_control_is_user)
 		msg->msg_control_user = theirs.msg_control_user;

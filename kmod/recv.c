@@ -125,6 +125,8 @@ static void look_again(struct recv *recv)
 	recv->msg->msg_iter = recv->start;
 	if (recv->peek_off >= 0)
 		WRITE_ONCE(recv->sk->sk_peek_off, recv->peek_off);
+	if (recv->control)
+		recv->control->len = 0;
 	recv->copied = 0;
 }
 

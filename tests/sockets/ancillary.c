@@ -87,8 +87,8 @@ static void receive_whole(void *arg)
 	whole->returned = receive(&whole->received, whole->fd, 15, MSG_WAITALL);
 }
 
-/* Some are there when it begins, some come later, and 5 more. */
-static void receive_in_two(struct whole *whole, int from, int to)
+/* 10 are there when it begins. */
+static void receive_some(struct whole *whole, int from, int to)
 {
 	say(from, "1234567890");
 	await(has_bytes(to, 10));
@@ -96,6 +96,12 @@ static void receive_in_two(struct whole *whole, int from, int to)
 	task_start(&whole->task, receive_whole, whole);
 	await(whole->task.done || sleeps_in(whole->task.tid, SYS_recvmsg));
 	require(!whole->task.done);
+}
+
+/* The rest comes later, and 5 more. */
+static void receive_in_two(struct whole *whole, int from, int to)
+{
+	receive_some(whole, from, to);
 	say(from, "1234567890");
 	task_join(&whole->task);
 	returns(15, whole->returned);
@@ -190,6 +196,19 @@ static void so_timestamp_comes_once_for_a_call(int from, int to)
 	assert_int_equal(nr, 1);
 }
 
+/* The end has no stamp; the bytes before it have theirs. */
+static void so_timestamp_stays_when_the_end_comes(int from, int to)
+{
+	struct whole whole;
+
+	so_timestamp_comes_once_for_a_call(from, to);
+	receive_some(&whole, from, to);
+	shutdown(from, SHUT_WR);
+	task_join(&whole.task);
+	returns(10, whole.returned);
+	assert_int_equal(count(&whole.received, SOL_SOCKET, SO_TIMESTAMP), 1);
+}
+
 static void so_timestampns_stamps_data(int from, int to)
 {
 	set_option(to, SOL_SOCKET, SO_TIMESTAMPNS, 1);
@@ -243,6 +262,7 @@ const struct test ancillary_tests[] = {
 	TEST_WAYS(tcp_inq_is_not_0_before_the_end),
 	TEST_WAYS(so_timestamp_stamps_data),
 	TEST_WAYS(so_timestamp_comes_once_for_a_call),
+	TEST_WAYS(so_timestamp_stays_when_the_end_comes),
 	TEST_WAYS(so_timestampns_stamps_data),
 	TEST_WAYS(so_timestamping_stamps_received_data),
 	TEST_WAYS(so_timestamping_stamps_what_is_acknowledged),

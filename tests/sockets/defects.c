@@ -52,6 +52,7 @@ static const struct defect sockmap_defects[] = {
 	{ "peek_of_all_goes_on_after_release", WAITALL, false },
 	{ "tcp_inq_comes_once_for_a_call", WAITALL, false },
 	{ "so_timestamp_comes_once_for_a_call", WAITALL, false },
+	{ "so_timestamp_stays_when_the_end_comes", WAITALL, false },
 	{ "shutdown_of_sending_leaves_a_blocked_reader_asleep", NO_DATA, false },
 	{ "shutdown_of_receiving_wakes_a_blocked_reader", NO_DATA, false },
 	{ "blocked_reader_is_told_of_a_reset", NO_DATA, false },
