@@ -36,8 +36,7 @@ void pd_control_put(const struct pd_control *control, struct msghdr *msg)
 	};
 	struct cmsghdr *cmsg;
 
-	for_each_cmsghdr(cmsg, &kept)
-	{
+	for_each_cmsghdr(cmsg, &kept) {
 		if (cmsg->cmsg_level != SOL_TCP || cmsg->cmsg_type != TCP_CM_INQ)
 			put_cmsg(msg, cmsg->cmsg_level, cmsg->cmsg_type,
 				 cmsg->cmsg_len - sizeof(*cmsg), CMSG_DATA(cmsg));
