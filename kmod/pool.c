@@ -15,7 +15,7 @@
 #define SMALL_IN_LARGE (1 << LARGE_ORDER)
 #define ALL_SMALL ((1 << SMALL_IN_LARGE) - 1)
 /* Below this a page does: what a large frame costs would be wasted. */
-#define SMALL_BYTES (PD_FRAME_SMALL - PD_FRAME_HEADER)
+#define SMALL_BYTES pd_frame_room(PD_FRAME_SMALL)
 #define TRIM_DELAY HZ
 #define BLOCKS_AT_ONCE 256 /* looked at with bottom halves disabled */
 
@@ -50,6 +50,7 @@ struct pd_block {
 	DECLARE_BITMAP(free_large, LARGE_MAX);
 	u16 free_small[LARGE_MAX]; /* of those that are split */
 	u16 nr_free_small;
+	struct pd_frame large[]; /* the heads of its large frames */
 };
 
 static LIST_HEAD(pools);
@@ -85,12 +86,13 @@ static bool may_grow(const struct pd_pool *pool)
 	return READ_ONCE(pool->bytes) < limit && !pd_memcg_is_short(pool->memcg);
 }
 
-static struct page *alloc_block_pages(struct pd_pool *pool, unsigned int *order, gfp_t gfp)
+static struct page *alloc_block_pages(struct pd_pool *pool, unsigned int wanted,
+				      unsigned int *order, gfp_t gfp)
 {
 	static const unsigned int orders[] = { BLOCK_ORDER, MIDDLE_ORDER, LARGE_ORDER, 0 };
-	unsigned int wanted = wanted_order(READ_ONCE(pool->bytes)), i;
 	struct mem_cgroup *old;
 	struct page *page = NULL;
+	unsigned int i;
 
 	/* NORETRY also keeps the cgroup's OOM killer out. */
 	gfp |= __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP;
@@ -110,14 +112,16 @@ static struct page *alloc_block_pages(struct pd_pool *pool, unsigned int *order,
 
 static struct pd_block *make_block(struct pd_pool *pool, gfp_t gfp)
 {
+	unsigned int wanted = wanted_order(READ_ONCE(pool->bytes));
 	struct pd_block *block;
 
 	if (!may_grow(pool))
 		return NULL;
-	block = kzalloc(sizeof(*block), gfp | __GFP_NOWARN);
+	block = kzalloc(sizeof(*block) + (sizeof(block->large[0]) << (wanted - LARGE_ORDER)),
+			gfp | __GFP_NOWARN);
 	if (!block)
 		return NULL;
-	block->page = alloc_block_pages(pool, &block->order, gfp);
+	block->page = alloc_block_pages(pool, wanted, &block->order, gfp);
 	if (!block->page) {
 		kfree(block);
 		return NULL;
@@ -196,14 +200,14 @@ static void remove_block(struct pd_pool *pool, struct pd_block *block)
 
 /* ---- frames ------------------------------------------------------------------ */
 
-static struct pd_frame *init_frame(struct pd_block *block, void *address, u32 size)
+static struct pd_frame *init_frame(struct pd_block *block, struct pd_frame *frame, void *data,
+				   u32 size)
 {
-	struct pd_frame *frame = address;
-
 	if (!block->used++)
 		block->pool->empty_bytes -= PAGE_SIZE << block->order;
 	block->idle = false;
 	frame->block = block;
+	frame->data = data;
 	frame->size = size;
 	frame->reserved = 0;
 	frame->filled = 0;
@@ -275,7 +279,8 @@ static struct pd_frame *take_large(struct pd_pool *pool)
 
 	if (!block)
 		return NULL;
-	return init_frame(block, page_address(block->page) + i * PD_FRAME_LARGE, PD_FRAME_LARGE);
+	return init_frame(block, &block->large[i], page_address(block->page) + i * PD_FRAME_LARGE,
+			  PD_FRAME_LARGE);
 }
 
 /* A large frame becomes SMALL_IN_LARGE small ones. */
@@ -299,6 +304,7 @@ static struct pd_frame *take_small(struct pd_pool *pool)
 	struct pd_block *block =
 		list_first_entry_or_null(&pool->with_small, struct pd_block, with_small);
 	unsigned int i, j;
+	void *address;
 
 	lockdep_assert_held(&pool->lock);
 	if (!block)
@@ -312,9 +318,8 @@ static struct pd_frame *take_small(struct pd_pool *pool)
 	block->free_small[i] &= ~(1 << j);
 	if (!--block->nr_free_small)
 		list_del_init(&block->with_small);
-	return init_frame(block,
-			  page_address(block->page) + i * PD_FRAME_LARGE + j * PD_FRAME_SMALL,
-			  PD_FRAME_SMALL);
+	address = page_address(block->page) + i * PD_FRAME_LARGE + j * PD_FRAME_SMALL;
+	return init_frame(block, address, address + PD_FRAME_HEADER, PD_FRAME_SMALL);
 }
 
 static struct pd_frame *take(struct pd_pool *pool, size_t bytes)
@@ -356,7 +361,7 @@ void pd_pool_give_back(struct pd_frame *frame)
 {
 	struct pd_block *block = frame->block;
 	struct pd_pool *pool = block->pool;
-	unsigned long offset = (void *)frame - page_address(block->page);
+	unsigned long offset = (void *)frame->data - page_address(block->page);
 	unsigned int i = offset / PD_FRAME_LARGE;
 	bool came_together = false;
 
@@ -546,7 +551,7 @@ static unsigned long free_empty(struct shrinker *unused, struct shrink_control *
 
 int pd_pool_init(void)
 {
-	BUILD_BUG_ON(sizeof(struct pd_frame) != PD_FRAME_HEADER);
+	BUILD_BUG_ON(sizeof(struct pd_frame) > PD_FRAME_HEADER);
 	BUILD_BUG_ON(SMALL_IN_LARGE > 16);
 	work_queue = alloc_workqueue("pipedevice_pool", WQ_UNBOUND, 0);
 	if (!work_queue)

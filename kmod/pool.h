@@ -19,25 +19,31 @@ struct pd_pool;
 #define PD_FRAME_LARGE ((u32)(64 << 10))
 #define PD_FRAME_HEADER 64
 
-/* The head of a frame, in its first bytes; the payload follows. But for what
- * says that it is the pool's, it belongs to the receive buffer that holds the
- * frame and is protected by its lock. 0 <= taken <= filled <= reserved.
+/* The head of a frame: of a large one beside its block, so that the payload begins with a
+ * page and a message of 64 KiB fits, of a small one in its first bytes. But for what says
+ * that it is the pool's, it belongs to the receive buffer that holds the frame and is
+ * protected by its lock. 0 <= taken <= filled <= reserved.
  */
 struct pd_frame {
 	struct list_head list;
 	struct pd_block *block; /* the pool's */
-	u32 size; /* the pool's: bytes, this head included */
+	u8 *data; /* the pool's: the payload */
+	u32 size; /* the pool's: bytes of memory that it takes */
 	u32 seq; /* write_seq of the sender when the first byte was reserved */
 	u32 reserved; /* offset into data[] up to which the producer has it */
 	u32 filled; /* offset up to which it is READY */
 	u32 taken; /* offset up to which the consumer has read */
-	u32 pad;
-	u8 data[] __aligned(PD_FRAME_HEADER);
 };
+
+/* Payload bytes of a frame that takes @size bytes. */
+static inline u32 pd_frame_room(u32 size)
+{
+	return size == PD_FRAME_SMALL ? size - PD_FRAME_HEADER : size;
+}
 
 static inline u32 pd_frame_capacity(const struct pd_frame *frame)
 {
-	return frame->size - PD_FRAME_HEADER;
+	return pd_frame_room(frame->size);
 }
 
 int pd_pool_init(void);

@@ -141,7 +141,7 @@ static struct pd_frame *reserve_ready(struct pd_rbt *rbt, struct pd_pool *pool, 
 	*size = allowed_size(rbt, bytes);
 	if (!*size)
 		return ERR_PTR(-EAGAIN);
-	frame = pd_pool_take_ready(pool, *size - PD_FRAME_HEADER);
+	frame = pd_pool_take_ready(pool, pd_frame_room(*size));
 	return frame ? append(rbt, frame, seq, bytes, room) : NULL;
 }
 
@@ -157,7 +157,7 @@ struct pd_frame *pd_rbt_reserve(struct pd_rbt *rbt, struct pd_pool *pool, u32 se
 	spin_unlock_bh(&rbt->lock);
 	if (likely(frame))
 		return frame;
-	frame = pd_pool_take(pool, size - PD_FRAME_HEADER, gfp);
+	frame = pd_pool_take(pool, pd_frame_room(size), gfp);
 	if (!frame)
 		return ERR_PTR(-ENOMEM);
 	spin_lock_bh(&rbt->lock);
@@ -178,7 +178,8 @@ int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 fil
 	frame->reserved -= room - filled;
 	frame->filled += filled;
 	closed = rbt->closed;
-	if (is_used_up(frame) || (closed && !rbt->consuming))
+	/* The next stretch of it may be FILLING already: then that drops it. */
+	if (is_used_up(frame) || (closed && !rbt->consuming && frame->filled == frame->reserved))
 		drop_frame(rbt, frame);
 	else if (!closed)
 		WRITE_ONCE(rbt->unread, rbt->unread + filled);

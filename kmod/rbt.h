@@ -55,13 +55,15 @@ bool pd_rbt_close_if_empty(struct pd_rbt *rbt);
 /* ---- the producer ---- */
 
 /* A frame of @rbt with room for some of @bytes, at @seq; *@room says for how
- * many, from offset frame->filled on. It is FILLING until pd_rbt_publish(),
- * which must follow, and stays until then. May sleep as @gfp says.
+ * many, from offset frame->reserved - *@room on. It is FILLING until pd_rbt_publish(),
+ * which must follow, and stays until then. Several may be FILLING, and are published in
+ * the order in which they were reserved. May sleep as @gfp says.
  * -EAGAIN: full; -ENOMEM; -EPIPE: closed.
  */
 struct pd_frame *pd_rbt_reserve(struct pd_rbt *rbt, struct pd_pool *pool, u32 seq, size_t bytes,
 				gfp_t gfp, u32 *room);
-/* The first @filled of the @room bytes are READY, the others never will be.
+/* The first @filled of the @room bytes are READY, the others never will be: then nothing
+ * may have been reserved after them.
  * -EPIPE: closed meanwhile, and they are dropped.
  */
 int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 filled);

@@ -15,7 +15,7 @@
 
 #define RBT_CASE(name) cmocka_unit_test_setup_teardown(name, set_up_rbt, tear_down_rbt)
 #define SMALL_ROOM (PAGE_SIZE - PD_FRAME_HEADER)
-#define LARGE_ROOM (PD_FRAME_LARGE - PD_FRAME_HEADER)
+#define LARGE_ROOM PD_FRAME_LARGE
 
 static struct pd_rbt rbt;
 static u64 sent, received; /* positions in the stream */
