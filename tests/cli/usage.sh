@@ -96,6 +96,9 @@ wrong_command_lines() {
 		--bound|up --all --bound -1
 		--bound|up --all --bound 4X
 		--bound|up --all --bound 99999999999999999999
+		--bound|up --all --bound 17179869185G
+		--bound|up --all --bound 4MM
+		--bound|up --all --bound K
 		--max-connections|up --all --max-connections none
 		--max-connections|up --all --max-connections 0
 		--max-connections|up --all --max-connections -5

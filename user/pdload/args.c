@@ -65,3 +65,25 @@ __u64 pd_args__number(const struct argp_state *state, const char *option, const 
 			   (unsigned long long)min, (unsigned long long)max, text);
 	return value;
 }
+
+__u64 pd_args__bytes(const struct argp_state *state, const char *option, const char *text,
+		     __u64 min, __u64 max, const char *takes)
+{
+	static const char units[] = "kmg";
+	unsigned long long value;
+	const char *unit;
+	int shift = 0;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, tolower((unsigned char)*end)) : NULL;
+	if (unit) {
+		shift = 10 * (unit - units + 1);
+		end++;
+	}
+	if (!isdigit((unsigned char)*text) || *end || errno || value > max >> shift ||
+	    value << shift < min)
+		argp_error(state, "%s takes %s, not '%s'", option, takes, text);
+	return value << shift;
+}

@@ -24,5 +24,10 @@ int pd_args__take_json(int argc, char **argv);
  */
 __u64 pd_args__number(const struct argp_state *state, const char *option, const char *text,
 		      __u64 min, __u64 max);
+/* The same of a size: "65536", "64K", "4M", "1G", in binary units. @takes says what is
+ * allowed, for the error.
+ */
+__u64 pd_args__bytes(const struct argp_state *state, const char *option, const char *text,
+		     __u64 min, __u64 max, const char *takes);
 
 #endif /* PD_ARGS_H */

@@ -66,25 +66,6 @@ static const struct argp_option argp_options[] = {
 	{ 0 },
 };
 
-/* "64K", "4M", "1G" or plain bytes. */
-static __u32 parse_bytes(const struct argp_state *state, const char *text)
-{
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (*end == 'K' || *end == 'k')
-		value <<= 10, end++;
-	else if (*end == 'M' || *end == 'm')
-		value <<= 20, end++;
-	else if (*end == 'G' || *end == 'g')
-		value <<= 30, end++;
-	if (*text < '0' || *text > '9' || *end || errno || value < MIN_BOUND || value > MAX_BOUND)
-		argp_error(state, "--bound takes a size from 64K to 1G, not '%s'", text);
-	return value;
-}
-
 static void parse_engine(const struct argp_state *state, const char *arg, struct options *options)
 {
 	options->chosen = strcmp(arg, "auto");
@@ -114,7 +95,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		options->cgroup = arg;
 		break;
 	case OPT_BOUND:
-		options->bound = parse_bytes(state, arg);
+		options->bound = pd_args__bytes(state, "--bound", arg, MIN_BOUND, MAX_BOUND,
+						"a size from 64K to 1G");
 		break;
 	case OPT_CONNS:
 		options->connections =
