@@ -141,6 +141,33 @@ wrong_command_lines() {
 		unexpected argument 'x'|watch x
 		unrecognized option|watch --frob
 		is ambiguous|up --max 3
+		unexpected argument 'x'|engines x
+		unrecognized option|engines --frob
+		requires an argument|engines --threshold
+		--threshold takes a size|engines --threshold much
+		--threshold takes a size|engines --threshold 0
+		--threshold takes a size|engines --threshold -1
+		--threshold takes a size|engines --threshold 64X
+		--threshold takes a size|engines --threshold 64KB
+		--threshold takes a size|engines --threshold 2G
+		--threshold takes a size|engines --threshold 0x1000
+		--threshold takes a size|engines --threshold Never
+		--threshold takes a size|engines --threshold=
+		--threshold takes a size|engines --threshold 18446744073709551617
+		--threshold takes a size|engines --threshold 18014398509481985K
+		requires an argument|engines --threshold 64K --node
+		--node takes a whole number|engines --threshold 64K --node all
+		--node takes a whole number|engines --threshold 64K --node -1
+		--node goes with --threshold|engines --node 0
+		--node goes with --threshold|engines --calibrate --node 0
+		requires an argument|engines --timeout
+		--timeout takes a whole number from 1 to 60000|engines --timeout 0
+		--timeout takes a whole number|engines --timeout 60001
+		--timeout takes a whole number|engines --timeout 1s
+		exclude each other|engines --threshold 64K --calibrate
+		exclude each other|engines --reset --timeout 5
+		exclude each other|engines --calibrate --reset
+		doesn't allow an argument|engines --calibrate=yes
 		unexpected argument 'x'|probe x
 		unrecognized option|probe --frob
 		unexpected argument 'x'|version x
@@ -157,7 +184,7 @@ wrong_command_lines() {
 
 # ---- right command lines ------------------------------------------------------
 
-VERBS="up down flush status conns policy watch probe version help"
+VERBS="up down flush status conns policy watch engines probe version help"
 
 help_and_version() {
 	local verb
@@ -379,6 +406,8 @@ completion() {
 	offers pdload up --engine "" -- auto sockmap cpu &&
 		offers pdload up --engine = s -- sockmap && true
 	verdict "completion offers engines, in both spellings of the option"
+	offers pdload engines --threshold n -- never && offers pdload engines --node "" -- "" && true
+	verdict "completion offers what a threshold can be, and no guess at a node"
 	offers pdload help w -- watch && true
 	verdict "completion offers verbs to help"
 	(cd "$DIR" && offers pdload up --policy good -- good.yaml &&

@@ -15,6 +15,7 @@ const struct pd_verb pd_verbs[] = {
 	{ "policy", pd_policy__main, "Show, check or apply a policy" },
 	{ "watch", pd_watch__main,
 	  "Print connections as they open, accelerate, decline and close" },
+	{ "engines", pd_engines__main, "Show or set how the DMA engine copies" },
 	{ "probe", pd_probe__main, "Report what this kernel and host can do" },
 	{ "version", pd_version__main, "Print versions" },
 	{ "help", pd_help__main, "Say what pdload or one of its verbs does" },

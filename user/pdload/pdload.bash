@@ -4,7 +4,7 @@
 
 _pdload() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev="" verb="" sub="" i
-	local verbs="up down flush status conns policy watch probe version help"
+	local verbs="up down flush status conns policy watch engines probe version help"
 	local options="--json --help" words=""
 
 	[ "$COMP_CWORD" -gt 0 ] && prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -45,7 +45,11 @@ _pdload() {
 		mapfile -t COMPREPLY < <(compgen -W "64K 256K 1M 4M 16M" -- "$cur")
 		return
 		;;
-	--drain | --max-connections | --max-handshakes | --count | --seconds)
+	--threshold)
+		mapfile -t COMPREPLY < <(compgen -W "never measured 64K 256K 1M" -- "$cur")
+		return
+		;;
+	--drain | --node | --timeout | --max-connections | --max-handshakes | --count | --seconds)
 		return
 		;;
 	esac
@@ -60,6 +64,7 @@ _pdload() {
 		options+=" --max-handshakes"
 		;;
 	down | flush) options+=" --drain" ;;
+	engines) options+=" --threshold --node --calibrate --reset --timeout" ;;
 	watch) options+=" --count --seconds" ;;
 	help) [ -z "$sub" ] && words=$verbs ;;
 	policy)

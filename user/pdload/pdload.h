@@ -34,6 +34,7 @@ int pd_conns__main(int argc, char **argv);
 int pd_policy__main(int argc, char **argv);
 int pd_watch__main(int argc, char **argv);
 int pd_flush__main(int argc, char **argv);
+int pd_engines__main(int argc, char **argv);
 int pd_probe__main(int argc, char **argv);
 int pd_version__main(int argc, char **argv);
 
