@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# pdload engines without the module and with what the module would write: /proc has, in a mount
-# namespace of its own, that file in it. What pdload writes to it stands at the file's beginning.
+# pdload engines, and up and status as far as DMA goes, without the module and with what the module
+# would write: /proc has, in a mount namespace of its own, that file in it. What pdload writes to it
+# stands at the file's beginning.
 set -euo pipefail
 
 PDLOAD=$(readlink -f "${PDLOAD:-build/pdload}")
@@ -14,9 +15,14 @@ if [ "${1:-}" != inside ]; then
 	export PDLOAD
 	exec unshare --mount --propagation private "$0" inside
 fi
+mount -t bpf -o mode=0700 bpf /sys/fs/bpf
 DIR=$(mktemp -d)
+cgroup=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/pdengines-$$
+mkdir "$cgroup"
 
 cleanup() {
+	"$PDLOAD" down --drain 1 >/dev/null 2>&1 || true
+	rmdir "$cgroup" 2>/dev/null || true
 	umount -R "$DIR/proc" 2>/dev/null || true
 	rm -rf --one-file-system "$DIR"
 }
@@ -236,9 +242,72 @@ sets() {
 	verdict "the same for a reset"
 }
 
+# up ARGUMENT...: for a control group of its own; what was up before is taken down.
+up() {
+	"$PDLOAD" down --drain 1 >/dev/null 2>&1
+	with "$DIR/file" "$1" up --cgroup "$cgroup" "${@:2}"
+}
+
+is_not_up() {
+	local state=0
+	"$PDLOAD" status >/dev/null 2>&1 || state=$?
+	[ "$state" -eq 3 ]
+}
+
+ups() {
+	if [ -d /sys/module/pipedevice ]; then
+		cases=$((cases + 1))
+		echo "ok $cases - up switches DMA on # SKIP pipedevice.ko is really loaded"
+		return
+	fi
+	new_file "${ON[@]}"
+	up rw --engine dma --json
+	exits 0 && json '.engine == "dma" and .default == "accelerate"' && told "dma on" && true
+	verdict "up --engine dma takes DMA as it is where it is on and measured"
+	with "$DIR/file" rw status
+	exits 0 && grep -qx 'engine       dma' "$DIR/out" &&
+		grep -qx 'dma          on, 1 of 2 channels active, 1.5M copied, 5 errors, 1 timeouts' \
+			"$DIR/out" && true
+	verdict "status names the engine and sums up its channels"
+	with "$DIR/file" rw status --json
+	exits 0 && json '.engine == "dma" and .dma.channels[1].timeouts == 1' && true
+	verdict "status --json has what engines --json has"
+	up rw
+	exits 0 && grep -q '^PipeDevice is up: engine dma' "$DIR/out" && [ ! -s "$DIR/err" ] && true
+	verdict "up takes dma by itself where there are channels"
+	up rw --engine cpu
+	exits 0 && grep -q '^PipeDevice is up: engine cpu' "$DIR/out" && told "dma off" && true
+	verdict "up --engine cpu switches DMA off"
+
+	new_file "${OFF[@]}"
+	up ro --engine dma
+	exits 1 && says "can't use --engine dma: the module can't switch DMA on: Read-only" &&
+		is_not_up && true
+	verdict "up --engine dma that can't switch DMA on says why, and nothing is up"
+	up ro
+	exits 0 && grep -q '^PipeDevice is up: engine cpu' "$DIR/out" &&
+		grep -q "^pdload: warning: engine cpu, without DMA: .*Read-only" "$DIR/err" && true
+	verdict "up takes cpu then, and says why"
+	# The shorter command leaves an empty line, which the module would not write.
+	up rw --engine dma
+	exits 1 && says "can't use --engine dma: .*line 2 is not understood" && is_not_up &&
+		told "dma off" && true
+	verdict "up --engine dma that fails after it switched DMA on switches it off again"
+	new_file "dma on" "channels_wanted 0" "timeout_ms 1000"
+	up ro --engine dma
+	exits 1 && grep -q "can't use --engine dma: the module can't measure.*Read-only" "$DIR/err" &&
+		is_not_up && true
+	verdict "up --engine dma that can't measure says why, and nothing is up"
+	with "" rw up --cgroup "$cgroup/none" --engine dma
+	"$PDLOAD" down --drain 1 >/dev/null 2>&1
+	[ "$code" -ne 0 ] && [ ! -s "$DIR/out" ] && is_not_up && true
+	verdict "up --engine dma without the module's file is refused"
+}
+
 make_proc
 without_dma
 shows
 sets
+ups
 echo "1..$cases"
 exit "$failed"

@@ -88,7 +88,8 @@ wrong_command_lines() {
 		requires an argument|up --policy
 		requires an argument|up --policy --json
 		requires an argument|up --engine
-		--engine|up --all --engine warp
+		--engine takes auto, sockmap, cpu or dma, not 'warp'|up --all --engine warp
+		--engine takes|up --engine DMA
 		requires an argument|up --cgroup
 		requires an argument|up --bound
 		--bound|up --all --bound much
@@ -403,7 +404,7 @@ completion() {
 	verdict "completion completes a verb, also after --json"
 	offers pdload policy "" -- show check apply && offers pdload policy a -- apply && true
 	verdict "completion offers what policy can do"
-	offers pdload up --engine "" -- auto sockmap cpu &&
+	offers pdload up --engine "" -- auto sockmap cpu dma &&
 		offers pdload up --engine = s -- sockmap && true
 	verdict "completion offers engines, in both spellings of the option"
 	offers pdload engines --threshold n -- never && offers pdload engines --node "" -- "" && true

@@ -38,7 +38,7 @@ _pdload() {
 		return
 		;;
 	--engine)
-		mapfile -t COMPREPLY < <(compgen -W "auto sockmap cpu" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "auto sockmap cpu dma" -- "$cur")
 		return
 		;;
 	--bound)

@@ -12,6 +12,7 @@
 
 #include "args.h"
 #include "cgroup.h"
+#include "engine_report.h"
 #include "format.h"
 #include "json.h"
 #include "pins.h"
@@ -22,6 +23,8 @@ struct status {
 	time_t since; /* 0: not known */
 	bool enrolling;
 	__u32 engine; /* of what is enrolled now */
+	bool has_dma;
+	struct pd_engines dma; /* owned */
 	bool watching;
 	__u64 cgroup_id; /* 0: it has been removed */
 	__u64 enrolled; /* connections now */
@@ -146,6 +149,7 @@ static int read_attachment(struct status *status)
 static int read_status(struct status *status)
 {
 	const struct pd_control *control = pd_pins__control();
+	char why[PD_ENGINE_WHY];
 	struct stat st;
 	int err;
 
@@ -172,6 +176,8 @@ static int read_status(struct status *status)
 	status->engine = __atomic_load_n(&control->engine, __ATOMIC_RELAXED);
 	status->enrolling = __atomic_load_n(&control->enrolling, __ATOMIC_RELAXED);
 	status->watching = __atomic_load_n(&control->watching, __ATOMIC_RELAXED);
+	status->has_dma = status->engine == PD_ENGINE_DMA &&
+			  !pd_engine_file__read(&status->dma, why);
 	return err;
 }
 
@@ -191,6 +197,8 @@ static void print_json(const struct status *status)
 		cJSON_AddNumberToObject(obj, "age_seconds", time(NULL) - status->since);
 	}
 	pd_json__string(obj, "engine", pd_name__engine(status->engine));
+	if (status->has_dma)
+		cJSON_AddItemToObject(obj, "dma", pd_engine_report__json(&status->dma));
 	pd_json__string(obj, "cgroup",
 			status->cgroup_id ? pd_cgroup__path(status->cgroup_id) : NULL);
 	pd_json__u64(obj, "generation", status->rules.generation);
@@ -263,6 +271,22 @@ static void print_reasons(const struct status *status)
 	pd_table__free(table);
 }
 
+static void print_dma(const struct pd_engines *dma)
+{
+	__u64 bytes = 0, errors = 0, timeouts = 0;
+	char text[PD_BYTES_TEXT];
+
+	for (size_t i = 0; i < dma->nr_channels; i++) {
+		bytes += dma->channels[i].bytes;
+		errors += dma->channels[i].errors;
+		timeouts += dma->channels[i].timeouts;
+	}
+	printf("dma          %s, %zu of %zu channels active, %s copied, %" PRIu64
+	       " errors, %" PRIu64 " timeouts\n",
+	       dma->on ? "on" : "off", pd_engine_report__active(dma), dma->nr_channels,
+	       pd_format__bytes(text, bytes), (uint64_t)errors, (uint64_t)timeouts);
+}
+
 static void print_text(const struct status *status)
 {
 	const char *path = status->cgroup_id ? pd_cgroup__path(status->cgroup_id) : NULL;
@@ -279,6 +303,8 @@ static void print_text(const struct status *status)
 	}
 	printf("\n");
 	printf("engine       %s\n", pd_name__engine(status->engine));
+	if (status->has_dma)
+		print_dma(&status->dma);
 	printf("cgroup       %s\n",
 	       path ? path : "removed: nothing new is enrolled until `pdload down` and `up`");
 	printf("policy       generation %" PRIu64 ", %u rule%s and the default\n",
@@ -331,5 +357,6 @@ int pd_status__main(int argc, char **argv)
 	else
 		print_text(&status);
 	pd_rules__free(&status.rules);
+	pd_engine_file__free(&status.dma);
 	return rc;
 }

@@ -22,6 +22,7 @@
 #include "args.h"
 #include "cgroup.h"
 #include "defects_seen.h"
+#include "dma.h"
 #include "format.h"
 #include "json.h"
 #include "module.h"
@@ -37,6 +38,7 @@
 #define MAX_BOUND (1U << 30)
 #define MAX_CONNECTIONS (1U << 22)
 #define MAX_HANDSHAKES (1U << 22)
+#define MODULE_SECONDS 2 /* as for down: what is freed after its last use */
 
 struct options {
 	const char *policy;
@@ -44,6 +46,8 @@ struct options {
 	bool all;
 	bool chosen; /* the engine, and not auto */
 	__u32 engine; /* enum pd_engine */
+	bool loaded; /* the module, by this run */
+	bool switched; /* DMA on, by this run */
 	__u32 bound;
 	__u32 connections;
 	__u32 handshakes;
@@ -55,7 +59,7 @@ static const struct argp_option argp_options[] = {
 	{ "all", OPT_ALL, NULL, 0, "Accelerate every connection whose two ends are on this host",
 	  0 },
 	{ "policy", OPT_POLICY, "FILE", 0, "Rules, see pdload(8)", 0 },
-	{ "engine", OPT_ENGINE, "auto|sockmap|cpu", 0, "What moves the payload (auto)", 0 },
+	{ "engine", OPT_ENGINE, "auto|sockmap|cpu|dma", 0, "What moves the payload (auto)", 0 },
 	{ "cgroup", OPT_CGROUP, "PATH", 0,
 	  "Look only at sockets below this cgroup: a path below the cgroup v2 mount (/)", 0 },
 	{ "bound", OPT_BOUND, "BYTES", 0,
@@ -73,8 +77,10 @@ static void parse_engine(const struct argp_state *state, const char *arg, struct
 		options->engine = PD_ENGINE_SOCKMAP;
 	else if (!strcmp(arg, "cpu"))
 		options->engine = PD_ENGINE_CPU;
+	else if (!strcmp(arg, "dma"))
+		options->engine = PD_ENGINE_DMA;
 	else if (options->chosen)
-		argp_error(state, "--engine takes auto, sockmap or cpu, not '%s'", arg);
+		argp_error(state, "--engine takes auto, sockmap, cpu or dma, not '%s'", arg);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -120,17 +126,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* The best engine of this host, or the one that was asked for. */
+/* The best engine of this host, or the one that was asked for; whether auto can have
+ * DMA is seen later, by choose_dma().
+ */
 static int choose_engine(struct options *options)
 {
 	char why[PD_MODULE_WHY];
 
 	if (options->chosen && options->engine == PD_ENGINE_SOCKMAP)
 		return 0;
+	options->loaded = !pd_module__is_loaded();
 	if (!pd_module__load(why)) {
-		options->engine = PD_ENGINE_CPU;
+		if (!options->chosen)
+			options->engine = PD_ENGINE_CPU;
 		return 0;
 	}
+	options->loaded = false;
 	if (options->chosen) {
 		p_err("can't use --engine %s, which needs pipedevice.ko: %s",
 		      pd_name__engine(options->engine), why);
@@ -139,6 +150,54 @@ static int choose_engine(struct options *options)
 	options->engine = PD_ENGINE_SOCKMAP;
 	p_warn("engine sockmap, since the module is not there: %s", why);
 	return 0;
+}
+
+/* DMA on or off, as the engine wants it. Under the lock, and while nothing is up: it would
+ * be switched for that, too.
+ */
+static int choose_dma(struct options *options)
+{
+	char why[PD_ENGINE_WHY];
+	int err;
+
+	if (options->engine == PD_ENGINE_SOCKMAP)
+		return 0;
+	/* A `down` or another `up` may have taken the module out before it let go of the lock. */
+	if (pd_module__load(why)) {
+		p_err("can't load pipedevice.ko again: %s", why);
+		return PD_EXIT_UNSUPPORTED;
+	}
+	if (options->chosen && options->engine == PD_ENGINE_CPU) {
+		/* The module may have stayed loaded since it was `dma`. */
+		err = pd_dma__stop();
+		if (err)
+			p_err("can't switch DMA off for --engine cpu: %s", strerror(-err));
+		return err ? PD_EXIT_FAILED : 0;
+	}
+	err = pd_dma__start(&options->switched, why);
+	if (!err) {
+		options->engine = PD_ENGINE_DMA;
+		return 0;
+	}
+	if (options->chosen) {
+		p_err("can't use --engine dma: %s; `pdload probe` lists DMA channels, and "
+		      "--engine cpu needs none",
+		      why);
+		return err == -ENODEV || err == -ENOENT ? PD_EXIT_UNSUPPORTED : PD_EXIT_FAILED;
+	}
+	/* A host without channels has its best engine. */
+	if (err != -ENODEV && err != -ENOENT)
+		p_warn("engine cpu, without DMA: %s", why);
+	return 0;
+}
+
+/* Nothing half done: what this run switched on or loaded goes as it came. */
+static void undo_engine(const struct options *options)
+{
+	if (options->switched)
+		pd_dma__stop();
+	if (options->loaded)
+		pd_module__unload(MODULE_SECONDS);
 }
 
 /* bpffs is a mount away on hosts whose init does not mount it. */
@@ -381,6 +440,8 @@ static void report(const struct options *options, const struct pd_policy *policy
 	if (policy->nr_rules == 1 && policy->rules[0].action == PD_ACTION_BYPASS)
 		printf("Nothing is accelerated yet: name what should be with `pdload policy apply "
 		       "FILE`, or start with --all.\n");
+	if (options->engine == PD_ENGINE_DMA)
+		printf("`pdload engines` shows the DMA channels, and from which size on they copy.\n");
 	if (options->engine != PD_ENGINE_SOCKMAP)
 		return;
 	printf("On this kernel accelerated connections differ from TCP in:");
@@ -431,7 +492,7 @@ int pd_up__main(int argc, char **argv)
 	ret = PD_EXIT_FAILED;
 	/* The module behaves as TCP, so it takes all unless a rule says otherwise. */
 	if (!options.policy)
-		policy = pd_policy__builtin(options.all || options.engine == PD_ENGINE_CPU ?
+		policy = pd_policy__builtin(options.all || options.engine != PD_ENGINE_SOCKMAP ?
 						    PD_ACTION_ACCELERATE :
 						    PD_ACTION_BYPASS);
 	if (!policy) {
@@ -448,6 +509,10 @@ int pd_up__main(int argc, char **argv)
 		      "take it down first with `pdload down`");
 		goto out;
 	}
+	ret = choose_dma(&options);
+	if (ret)
+		goto out;
+	ret = PD_EXIT_FAILED;
 	if (pd_pin_dir__prepare(dir, sizeof(dir)))
 		goto out;
 	cgroup_fd = open_cgroup(options.cgroup);
@@ -467,7 +532,10 @@ int pd_up__main(int argc, char **argv)
 remove_dir:
 	pd_pin_dir__remove(dir);
 out:
+	/* The programs hold the module. */
 	pipedevice__destroy(skel);
+	if (ret && lock >= 0)
+		undo_engine(&options);
 	if (cgroup_fd >= 0)
 		close(cgroup_fd);
 	if (lock >= 0)
