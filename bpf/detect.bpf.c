@@ -196,7 +196,7 @@ static __always_inline int engage(struct bpf_sock_ops *skops, struct pd_conn *co
 	struct pd_key key = conn->key;
 
 	conn->engine = ctl->engine;
-	if (conn->engine != PD_ENGINE_CPU || !attach_module(skops, tp))
+	if (conn->engine <= PD_ENGINE_SOCKMAP || !attach_module(skops, tp))
 		return 0;
 	conn->engine = PD_ENGINE_TCP;
 	bpf_map_delete_elem(&pd_socks, &key);

@@ -3,8 +3,11 @@
 #ifndef PD_ENGINE_H
 #define PD_ENGINE_H
 
+#include <linux/numa.h>
+#include <linux/topology.h>
 #include <linux/uio.h>
 
+#include "copy.h"
 #include "rbt.h"
 
 /* Copy @bytes of @from behind what is READY in @frame. Returns how many could be
@@ -19,5 +22,40 @@ u32 pd_engine_cpu_fill_window(struct pd_window *window, struct iov_iter *from, u
  * written. Process context; may sleep on a page fault.
  */
 u32 pd_engine_cpu_drain(const struct pd_frame *frame, u32 offset, struct iov_iter *to, u32 bytes);
+
+/* ---- DMA ---- */
+
+/* Fewer bytes than a page are the CPU's, whatever anybody says. */
+#define PD_DMA_MIN PAGE_SIZE
+#define PD_DMA_NEVER U32_MAX
+
+/* By NUMA node: bytes from which on DMA copies. */
+extern u32 pd_dma_from[MAX_NUMNODES];
+
+static inline bool pd_dma_pays(size_t bytes)
+{
+	return bytes >= PD_DMA_MIN && bytes >= READ_ONCE(pd_dma_from[numa_node_id()]);
+}
+
+/* Segments of a message at once: as many channels may copy. */
+#define PD_DMA_IN_FLIGHT 4
+
+/* One copy between memory of the calling program and the module's or another's. */
+struct pd_dma_job {
+	struct pd_copy copy;
+	struct pd_pinned pinned;
+};
+
+int pd_engine_dma_init(void);
+void pd_engine_dma_exit(void);
+/* @bytes of user memory that @iter comes to next, or the first of them, PD_PINNED_MAX at most,
+ * are pinned, as the source or the target (@write) of a copy. NULL if that is not to be, and the
+ * CPU copies. Process context, may sleep.
+ */
+struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, bool write);
+/* The copy is over, @bytes of it were of use. May sleep. */
+void pd_dma_job_end(struct pd_dma_job *job, u32 bytes);
+/* As pd_engine_cpu_drain(), of which this does the first part or, returning 0, none. */
+u32 pd_engine_dma_drain(const struct pd_frame *frame, u32 offset, struct iov_iter *to, u32 bytes);
 
 #endif /* PD_ENGINE_H */

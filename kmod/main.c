@@ -4,6 +4,8 @@
 
 #include "attach.h"
 #include "conn.h"
+#include "engine.h"
+#include "engines.h"
 #include "pool.h"
 #include "stats.h"
 
@@ -20,12 +22,22 @@ static int __init pipedevice_init(void)
 	err = pd_stats_init();
 	if (err)
 		goto exit_conn;
-	err = pd_attach_init();
+	err = pd_engine_dma_init();
 	if (err)
 		goto exit_stats;
+	err = pd_engines_init();
+	if (err)
+		goto exit_dma;
+	err = pd_attach_init();
+	if (err)
+		goto exit_engines;
 	pr_info("pipedevice: loaded\n");
 	return 0;
 
+exit_engines:
+	pd_engines_exit();
+exit_dma:
+	pd_engine_dma_exit();
 exit_stats:
 	pd_stats_exit();
 exit_conn:
@@ -39,10 +51,12 @@ exit_pool:
 static void __exit pipedevice_exit(void)
 {
 	pd_attach_exit();
+	pd_engines_exit();
 	pd_stats_exit();
 	/* Tasks that have just left our functions' last reference may still be in them. */
 	synchronize_rcu_tasks();
 	pd_conn_exit();
+	pd_engine_dma_exit();
 	pd_pool_exit();
 	pr_info("pipedevice: unloaded\n");
 }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
 
 #include "compat.h"
 #include "pinned.h"
@@ -19,25 +23,57 @@ size_t pd_next_stretch(const struct iov_iter *iter, unsigned long *at)
 	return 0;
 }
 
-bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size)
+/* As io_uring counts its buffers: per user, and who has CAP_IPC_LOCK may have any. */
+static bool charge(struct pd_pinned *pinned, unsigned long pages)
 {
-	int nr = DIV_ROUND_UP(offset_in_page(at) + size, PAGE_SIZE);
+	struct user_struct *user = current_user();
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 
-	pinned->nr = pin_user_pages_fast(at & PAGE_MASK, nr, FOLL_WRITE, pinned->pages);
-	if (pinned->nr <= 0)
+	if (atomic_long_add_return(pages, &user->locked_vm) > limit &&
+	    !ns_capable_noaudit(&init_user_ns, CAP_IPC_LOCK)) {
+		atomic_long_sub(pages, &user->locked_vm);
 		return false;
+	}
+	pinned->user = user;
+	pinned->mm = current->mm;
+	atomic64_add(pages, &pinned->mm->pinned_vm);
+	return true;
+}
+
+static void uncharge(struct pd_pinned *pinned, unsigned long pages)
+{
+	atomic_long_sub(pages, &pinned->user->locked_vm);
+	atomic64_sub(pages, &pinned->mm->pinned_vm);
+}
+
+bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, bool write)
+{
+	int wanted = DIV_ROUND_UP(offset_in_page(at) + size, PAGE_SIZE), nr;
+
+	if (!charge(pinned, wanted))
+		return false;
+	nr = pin_user_pages_fast(at & PAGE_MASK, wanted, write ? FOLL_WRITE : 0, pinned->pages);
+	if (nr < wanted)
+		uncharge(pinned, wanted - max(nr, 0));
+	if (nr <= 0)
+		return false;
+	pinned->nr = nr;
+	pinned->is_written = write;
 	pinned->window = (struct pd_window){
 		.pages = pinned->pages,
 		.offset = offset_in_page(at),
-		.size = min_t(size_t, size, pinned->nr * PAGE_SIZE - offset_in_page(at)),
+		.size = min_t(size_t, size, nr * PAGE_SIZE - offset_in_page(at)),
 	};
 	return true;
 }
 
 void pd_unpin(struct pd_pinned *pinned, u32 filled)
 {
-	int used = filled ? DIV_ROUND_UP(pinned->window.offset + filled, PAGE_SIZE) : 0;
+	int used = 0;
 
+	if (pinned->is_written && filled)
+		used = DIV_ROUND_UP(pinned->window.offset + filled, PAGE_SIZE);
 	unpin_user_pages_dirty_lock(pinned->pages, used, true);
 	unpin_user_pages(pinned->pages + used, pinned->nr - used);
+	uncharge(pinned, pinned->nr);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A stretch of the memory of a program that waits in recv(), pinned, as a window of its
- * receive buffer.
+/* A stretch of the memory of the program that calls, pinned: of one that waits in recv(), as
+ * a window of its receive buffer, or one that a DMA channel reads or writes.
  */
 #ifndef PD_PINNED_H
 #define PD_PINNED_H
@@ -16,6 +16,9 @@ struct pd_pinned {
 	struct pd_window window;
 	struct page *pages[PD_PINNED_MAX / PAGE_SIZE + 1];
 	int nr;
+	bool is_written;
+	struct user_struct *user; /* whom the pages are charged to */
+	struct mm_struct *mm; /* likewise */
 };
 
 /* The stretch of user memory that @iter comes to next: *@at is its address. Returns its size
@@ -23,10 +26,13 @@ struct pd_pinned {
  */
 size_t pd_next_stretch(const struct iov_iter *iter, unsigned long *at);
 /* Pin @size bytes, PD_PINNED_MAX at most, of the current task's memory from @at on, or the
- * first pages of them. False if it cannot be. Process context, may sleep.
+ * first pages of them, to be written to or to be read. They count against RLIMIT_MEMLOCK, as the
+ * buffers of io_uring do. False if it cannot be. Process context, may sleep.
  */
-bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size);
-/* The first @filled bytes have been written to. May sleep. */
+bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, bool write);
+/* The first @filled bytes have been written to, if it was for that. By the task that pinned
+ * them; may sleep.
+ */
 void pd_unpin(struct pd_pinned *pinned, u32 filled);
 
 #endif /* PD_PINNED_H */

@@ -75,10 +75,17 @@ static size_t tcp_limit(const struct recv *recv)
 
 static u32 copy_out(struct recv *recv, struct pd_frame *frame, u32 offset, u32 bytes)
 {
+	u32 by_dma = 0;
+
 	/* MSG_TRUNC on a stream: thrown away. */
 	if (recv->flags & MSG_TRUNC)
 		return bytes;
-	return pd_engine_cpu_drain(frame, offset, &recv->msg->msg_iter, bytes);
+	if (pd_dma_pays(bytes))
+		by_dma = pd_engine_dma_drain(frame, offset, &recv->msg->msg_iter, bytes);
+	if (by_dma == bytes)
+		return bytes;
+	return by_dma +
+	       pd_engine_cpu_drain(frame, offset + by_dma, &recv->msg->msg_iter, bytes - by_dma);
 }
 
 /* Read from @frame, the first one, of which *@taken bytes are to be taken off then.
@@ -400,7 +407,7 @@ static noinline int wait_pinned(struct recv *recv, long *timeo, unsigned long at
 	struct pd_pinned pinned;
 	int err;
 
-	if (!pd_pin(&pinned, at, size))
+	if (!pd_pin(&pinned, at, size, true))
 		return wait_for_more(recv, timeo, NULL, result);
 	err = wait_for_more(recv, timeo, &pinned.window, result);
 	take_window(recv, &pinned);

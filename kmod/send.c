@@ -11,6 +11,7 @@
 #include <net/tcp.h>
 
 #include "engine.h"
+#include "send_dma.h"
 #include "sock_hook.h"
 #include "stats.h"
 
@@ -30,6 +31,7 @@ struct send {
 	struct pd_conn *peer; /* conn has one, likewise */
 	bool is_held; /* we have references on both, too */
 	bool is_not_ready; /* it has not called recv() or poll() yet */
+	u64 dma_bytes; /* of this part */
 	bool is_gone; /* it takes nothing more, or there is no memory: TCP's turn */
 };
 
@@ -285,6 +287,25 @@ static u32 fill_window(struct send *send, size_t left)
 	return filled;
 }
 
+/* Returns how many bytes, 0 if it is the CPU's turn, or what pd_rbt_reserve() says. */
+static noinline int fill_by_dma(struct send *send, size_t left)
+{
+	struct pd_dma_send dma = {
+		.reader = send->peer_sk,
+		.peer = send->peer,
+		.pool = pool_of(send->peer, send->peer_sk, send->sk->sk_allocation),
+		.seq = READ_ONCE(tcp_sk(send->sk)->write_seq),
+		.gfp = send->sk->sk_allocation,
+	};
+	int sent;
+
+	if (!dma.pool)
+		return 0;
+	sent = pd_send_by_dma(&dma, &send->msg->msg_iter, min_t(size_t, left, INT_MAX));
+	send->dma_bytes += dma.dma_bytes;
+	return sent;
+}
+
 /* Copy up to @left bytes into the next stretch of the reader's buffer. Returns how
  * many, or what pd_rbt_reserve() says, or -EFAULT.
  */
@@ -296,14 +317,19 @@ static int fill(struct send *send, size_t left)
 	u32 room, filled;
 	int err;
 
+	if (unlikely(READ_ONCE(send->peer->mixed)) && !pd_rbt_has_frames(rbt))
+		WRITE_ONCE(send->peer->mixed, false);
+	if (pd_dma_pays(left)) {
+		err = fill_by_dma(send, left);
+		if (err)
+			return err;
+	}
 	filled = fill_window(send, left);
 	if (filled)
 		return filled;
 	pool = pool_of(send->peer, send->peer_sk, send->sk->sk_allocation);
 	if (!pool)
 		return -ENOMEM;
-	if (unlikely(READ_ONCE(send->peer->mixed)) && !pd_rbt_has_frames(rbt))
-		WRITE_ONCE(send->peer->mixed, false);
 	frame = pd_rbt_reserve(rbt, pool, READ_ONCE(tcp_sk(send->sk)->write_seq), left,
 			       send->sk->sk_allocation, &room);
 	if (IS_ERR(frame))
@@ -330,6 +356,7 @@ static size_t redirect(struct send *send, size_t size, int *err)
 	size_t sent = 0;
 	int n;
 
+	send->dma_bytes = 0;
 	pd_conn_pair(send->conn, send->peer);
 	/* One producer for each buffer: another agent's program may name a stranger, and
 	 * a socket may have been connected anew meanwhile.
@@ -361,8 +388,10 @@ static size_t redirect(struct send *send, size_t size, int *err)
 	if (sent) {
 		send->conn->sent.redirected_bytes += sent;
 		send->conn->sent.redirected_messages++;
-		pd_stat_add(PD_STAT_CPU_BYTES, sent);
+		pd_stat_add(PD_STAT_CPU_BYTES, sent - send->dma_bytes);
 		pd_stat_inc(PD_STAT_CPU_MESSAGES);
+		if (send->dma_bytes)
+			pd_stat_add(PD_STAT_DMA_BYTES, send->dma_bytes);
 	}
 	return sent;
 }

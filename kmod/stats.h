@@ -15,6 +15,15 @@ enum pd_stat {
 	PD_STAT_CPU_BYTES, /* payload that was redirected, copied by the CPU */
 	PD_STAT_CPU_MESSAGES, /* send() calls, or parts of them, that moved it */
 	PD_STAT_CPU_DIRECT_BYTES, /* of these, straight into the memory of a waiting reader */
+	PD_STAT_DMA_BYTES, /* payload that was redirected, copied by DMA (the CPU's part is not counted) */
+	PD_STAT_DMA_DIRECT_BYTES, /* of these, straight into the memory of a waiting reader */
+	PD_STAT_DMA_DRAINED_BYTES, /* payload that DMA copied out of a receive buffer */
+	PD_STAT_DMA_SEGMENTS, /* copies that were given to a channel */
+	PD_STAT_DMA_ERRORS, /* of these, those whose channel said that it failed */
+	PD_STAT_DMA_TIMEOUTS, /* times that a channel was stopped, as a copy did not end */
+	PD_STAT_DMA_REDONE, /* copies that the CPU did again, after an error or a stop */
+	PD_STAT_DMA_REFUSED, /* times that a driver had no room for a descriptor */
+	PD_STAT_DMA_NO_CHANNEL, /* copies for which no channel was active */
 	PD_STAT_TCP_NO_MEMORY, /* parts of messages that went over TCP for want of memory */
 	PD_STAT_TCP_UNSENT, /* messages that followed bytes which TCP still held back */
 	PD_STAT_TCP_READER, /* messages to a reader that asks for what only TCP gives */

@@ -69,12 +69,16 @@ build() {
 		tail "$OUT/module.log" >&2
 		die "the module does not build"
 	}
+	driver=$("$TOP/tools/vm/module.sh" 6.12 "$("$TOP/tools/vm/zdma.sh")" arm64 2>"$OUT/module.log" | grep zynqmp_dma) || {
+		tail "$OUT/module.log" >&2
+		die "the driver of the DMA channels does not build"
+	}
 	make_root
 }
 
 # run OPTION... -- COMMAND...: prints what the machine prints.
 run() {
-	VM_SECONDS=${VM_SECONDS:-540} "$TOP/tools/vm/arm64.sh" --count --with veth "$ROOT" "$module" "$@"
+	VM_SECONDS=${VM_SECONDS:-540} "$TOP/tools/vm/arm64.sh" --count --with veth "$ROOT" "$module" "$driver" "$@"
 }
 
 # ---- a profile ------------------------------------------------------------------------

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/device.h>
+#include <linux/dma-map-ops.h>
+#include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "channel.h"
+
+LIST_HEAD(pd_channels);
+LIST_HEAD(pd_channels_refused);
+DEFINE_MUTEX(pd_channels_mutex);
+
+unsigned int pd_channels_wanted;
+module_param_named(dma_channels, pd_channels_wanted, uint, 0644);
+MODULE_PARM_DESC(dma_channels, "DMA channels to take at most (default: 0, all)");
+
+/* Which core uses which channels. */
+struct plan {
+	struct rcu_head rcu;
+	struct pd_cmdq all;
+	struct pd_cmdq cores[]; /* by number; those of one node share an array of channels */
+};
+
+static struct plan __rcu *plan;
+
+struct pd_cmdq *pd_cmdq_of_this_core(void)
+{
+	struct plan *current_plan = rcu_dereference(plan);
+
+	return current_plan ? &current_plan->cores[raw_smp_processor_id()] : NULL;
+}
+
+struct pd_cmdq *pd_cmdq_of_all(void)
+{
+	struct plan *current_plan = rcu_dereference(plan);
+
+	return current_plan ? &current_plan->all : NULL;
+}
+
+const char *pd_driver_of(const struct dma_chan *chan)
+{
+	const struct device_driver *driver = chan->device->dev->driver;
+
+	return driver ? driver->name : "-";
+}
+
+/* ---- which core uses which channels ------------------------------------------------ */
+
+/* Channels of @node, or of any for NUMA_NO_NODE, into @channels. Returns how many. */
+static unsigned int collect(int node, struct pd_channel **channels)
+{
+	struct pd_channel *channel;
+	unsigned int nr = 0;
+
+	lockdep_assert_held(&pd_channels_mutex);
+	list_for_each_entry(channel, &pd_channels, list) {
+		if (channel->state == PD_CHANNEL_GOING)
+			continue;
+		if (node == NUMA_NO_NODE || channel->node == node || channel->node == NUMA_NO_NODE)
+			channels[nr++] = channel;
+	}
+	return nr;
+}
+
+/* Number @i of @nr_cores cores gets a share of @nr channels: some of its own if there are as
+ * many channels as cores, else one that it shares.
+ */
+static void share(struct pd_cmdq *queue, struct pd_channel **channels, unsigned int nr,
+		  unsigned int i, unsigned int nr_cores)
+{
+	if (nr >= nr_cores) {
+		unsigned int from = i * nr / nr_cores;
+
+		queue->channels = channels + from;
+		queue->nr = (i + 1) * nr / nr_cores - from;
+	} else {
+		queue->channels = channels + i % nr;
+		queue->nr = 1;
+	}
+}
+
+/* Cores of @node, in order, or all for NUMA_NO_NODE. */
+static void plan_cores(struct plan *new, int node, struct pd_channel **channels, unsigned int nr)
+{
+	unsigned int nr_cores = 0, i = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		nr_cores += node == NUMA_NO_NODE || cpu_to_node(cpu) == node;
+	/* One that comes later shares with the others. */
+	for_each_possible_cpu(cpu)
+		if (node == NUMA_NO_NODE || cpu_to_node(cpu) == node)
+			share(&new->cores[cpu], channels, nr, i++ % max(nr_cores, 1U),
+			      max(nr_cores, 1U));
+}
+
+static unsigned int nr_channels(void)
+{
+	struct pd_channel *channel;
+	unsigned int nr = 0;
+
+	list_for_each_entry(channel, &pd_channels, list)
+		nr++;
+	return nr;
+}
+
+/* Make the plan for the channels that there are. Without memory the old one cannot stay, as
+ * its channels may have gone: then there is none.
+ */
+static int make_plan(void)
+{
+	struct plan *new = NULL, *old;
+	struct pd_channel **channels;
+	unsigned int nr = nr_channels(), nr_here;
+	size_t queues = sizeof(*new) + nr_cpu_ids * sizeof(struct pd_cmdq);
+	int node;
+
+	lockdep_assert_held(&pd_channels_mutex);
+	if (nr)
+		new = kzalloc(queues + (nr_node_ids + 1) * nr * sizeof(*channels), GFP_KERNEL);
+	if (new) {
+		channels = (void *)new + queues;
+		new->all.channels = channels;
+		new->all.nr = collect(NUMA_NO_NODE, channels);
+		if (new->all.nr)
+			plan_cores(new, NUMA_NO_NODE, channels, new->all.nr);
+		for_each_online_node(node)
+		{
+			channels += nr;
+			nr_here = collect(node, channels);
+			if (nr_here)
+				plan_cores(new, node, channels, nr_here);
+		}
+	}
+	old = rcu_replace_pointer(plan, new, lockdep_is_held(&pd_channels_mutex));
+	synchronize_rcu();
+	kfree(old);
+	return nr && !new ? -ENOMEM : 0;
+}
+
+/* ---- one channel ------------------------------------------------------------------- */
+
+static void note_refused(struct dma_chan *chan, const char *why)
+{
+	const char *name = dma_chan_name(chan);
+	struct pd_refused *refused;
+
+	/* dmaengine asks for it each time that it looks for one. */
+	list_for_each_entry(refused, &pd_channels_refused, list)
+		if (!strcmp(refused->name, name))
+			return;
+	refused = kzalloc(sizeof(*refused), GFP_KERNEL);
+	if (!refused)
+		return;
+	strscpy(refused->name, name, sizeof(refused->name));
+	strscpy(refused->driver, pd_driver_of(chan), sizeof(refused->driver));
+	refused->why = why;
+	list_add_tail(&refused->list, &pd_channels_refused);
+}
+
+static void forget_refused(void)
+{
+	struct pd_refused *refused, *next;
+
+	list_for_each_entry_safe(refused, next, &pd_channels_refused, list) {
+		list_del(&refused->list);
+		kfree(refused);
+	}
+}
+
+/* NULL if it can be used. */
+static const char *why_not(struct dma_chan *chan)
+{
+	const struct dma_device *device = chan->device;
+
+	/* Else a late write could land in memory that has been handed on. */
+	if (!device->device_terminate_all)
+		return "its driver cannot stop a copy that does not end";
+	/* Buffers of programs begin and end within a line of the cache. */
+	if (!dev_is_dma_coherent(device->dev))
+		return "it does not see the caches";
+	return NULL;
+}
+
+/* dmaengine asks for each that is free: with its own lock held. */
+static bool can_be_used(struct dma_chan *chan, void *unused)
+{
+	const char *why = why_not(chan);
+
+	if (why)
+		note_refused(chan, why);
+	return !why;
+}
+
+static void wait_until_idle(struct pd_channel *channel)
+{
+	bool idle;
+
+	/* A copy ends after the time limit at the latest. */
+	do {
+		spin_lock_bh(&channel->lock);
+		idle = list_empty(&channel->copies);
+		spin_unlock_bh(&channel->lock);
+		if (!idle)
+			schedule_timeout_uninterruptible(1);
+	} while (!idle);
+}
+
+/* Back to dmaengine. The plan is without it when this returns. */
+static void give_back(struct pd_channel *channel)
+{
+	lockdep_assert_held(&pd_channels_mutex);
+	if (!channel->chan)
+		return;
+	spin_lock_bh(&channel->lock);
+	channel->state = PD_CHANNEL_GOING;
+	spin_unlock_bh(&channel->lock);
+	make_plan();
+	wait_until_idle(channel);
+	dma_release_channel(channel->chan);
+	channel->chan = NULL;
+}
+
+/* Something happens to a device of the bus. */
+static int leave_device(struct notifier_block *unbind, unsigned long event, void *dev)
+{
+	struct pd_channel *channel = container_of(unbind, struct pd_channel, unbind);
+
+	if (event != BUS_NOTIFY_UNBIND_DRIVER || dev != channel->dev)
+		return NOTIFY_DONE;
+	mutex_lock(&pd_channels_mutex);
+	give_back(channel);
+	mutex_unlock(&pd_channels_mutex);
+	return NOTIFY_OK;
+}
+
+static int add_channel(struct dma_chan *chan)
+{
+	struct pd_channel *channel = kzalloc(sizeof(*channel), GFP_KERNEL);
+	struct device *dev = chan->device->dev;
+
+	if (!channel)
+		return -ENOMEM;
+	channel->chan = chan;
+	channel->dev = get_device(dev);
+	channel->node = dev_to_node(dev);
+	channel->align = (1U << chan->device->copy_align) - 1;
+	channel->max_bytes = dma_get_max_seg_size(dev) & ~channel->align;
+	channel->unordered = dma_has_cap(DMA_COMPLETION_NO_ORDER, chan->device->cap_mask);
+	spin_lock_init(&channel->lock);
+	mutex_init(&channel->stop_mutex);
+	INIT_LIST_HEAD(&channel->copies);
+	mutex_lock(&pd_channels_mutex);
+	list_add_tail(&channel->list, &pd_channels);
+	mutex_unlock(&pd_channels_mutex);
+	/* Not with the mutex, which the notifier takes. */
+	channel->unbind.notifier_call = leave_device;
+	if (dev->bus)
+		bus_register_notifier(dev->bus, &channel->unbind);
+	return 0;
+}
+
+static void remove_channel(struct pd_channel *channel)
+{
+	if (channel->dev->bus)
+		bus_unregister_notifier(channel->dev->bus, &channel->unbind);
+	mutex_lock(&pd_channels_mutex);
+	give_back(channel);
+	list_del(&channel->list);
+	mutex_unlock(&pd_channels_mutex);
+	put_device(channel->dev);
+	kfree(channel);
+}
+
+/* ---- all ----------------------------------------------------------------------------- */
+
+int pd_channels_acquire(void)
+{
+	struct dma_chan *chan;
+	dma_cap_mask_t mask;
+	unsigned int nr;
+	int err = 0;
+
+	dma_cap_zero(mask);
+	dma_cap_set(DMA_MEMCPY, mask);
+	mutex_lock(&pd_channels_mutex);
+	forget_refused();
+	mutex_unlock(&pd_channels_mutex);
+	for (nr = nr_channels(); !err && nr < (pd_channels_wanted ?: UINT_MAX); nr++) {
+		chan = dma_request_channel(mask, can_be_used, NULL);
+		if (!chan)
+			break;
+		err = add_channel(chan);
+		if (err)
+			dma_release_channel(chan);
+	}
+	mutex_lock(&pd_channels_mutex);
+	nr = nr_channels();
+	err = make_plan() ?: err;
+	mutex_unlock(&pd_channels_mutex);
+	return nr ? nr : err ?: -ENODEV;
+}
+
+void pd_channels_release(void)
+{
+	struct pd_channel *channel, *next;
+
+	/* Nobody else takes one out of the list. */
+	list_for_each_entry_safe(channel, next, &pd_channels, list)
+		remove_channel(channel);
+	mutex_lock(&pd_channels_mutex);
+	forget_refused();
+	mutex_unlock(&pd_channels_mutex);
+}
+
+void pd_channels_reset(void)
+{
+	struct pd_channel *channel;
+
+	mutex_lock(&pd_channels_mutex);
+	list_for_each_entry(channel, &pd_channels, list) {
+		spin_lock_bh(&channel->lock);
+		channel->strikes = 0;
+		channel->errors = 0;
+		channel->timeouts = 0;
+		if (channel->state == PD_CHANNEL_RETIRED)
+			channel->state = PD_CHANNEL_ACTIVE;
+		spin_unlock_bh(&channel->lock);
+	}
+	mutex_unlock(&pd_channels_mutex);
+}

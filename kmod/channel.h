@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The DMA channels that the module has acquired, from any provider of dmaengine. */
+#ifndef PD_CHANNEL_H
+#define PD_CHANNEL_H
+
+#include <linux/dmaengine.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/spinlock.h>
+
+enum pd_channel_state {
+	PD_CHANNEL_ACTIVE,
+	PD_CHANNEL_STOPPING, /* a copy did not end: all of them are being stopped */
+	PD_CHANNEL_RETIRED, /* after too many faults, until pd_channels_reset() */
+	PD_CHANNEL_GOING, /* given back once nothing is in flight */
+};
+
+struct pd_channel {
+	struct dma_chan *chan;
+	struct device *dev; /* for which memory is mapped */
+	int node; /* NUMA_NO_NODE: as near to one as to another */
+	u32 max_bytes; /* of a descriptor */
+	u32 align; /* of addresses and bytes, less 1 */
+	bool unordered; /* copies may end in another order than they were queued in */
+
+	spinlock_t lock; /* BH; protects what follows */
+	enum pd_channel_state state;
+	struct list_head copies; /* struct pd_copy that use it */
+	u32 depth; /* descriptors outstanding when the driver first took no more; 0: never */
+	unsigned int strikes; /* faults, of which a long time without one takes one away */
+	unsigned int streak; /* copies since the last fault, or strike taken away */
+	u64 nr_copies, bytes, errors, timeouts;
+
+	atomic_t outstanding; /* descriptors with the driver */
+	struct mutex stop_mutex; /* one stops it at a time */
+	struct list_head list; /* in pd_channels, under pd_channels_mutex */
+	struct notifier_block unbind; /* its driver is about to leave its device */
+};
+
+/* Channels that are there and not used: why. */
+struct pd_refused {
+	struct list_head list;
+	char name[32], driver[32];
+	const char *why;
+};
+
+/* Under pd_channels_mutex. A channel whose device has lost its driver has no chan. */
+extern struct list_head pd_channels, pd_channels_refused;
+extern struct mutex pd_channels_mutex;
+
+/* What one core queues its copies on: channels of its own node, if there are any, and
+ * of its own, if there are enough.
+ */
+struct pd_cmdq {
+	unsigned int nr, next;
+	struct pd_channel **channels;
+};
+
+/* The queue of this core, and how many channels all have together. NULL: there are no
+ * channels. In an RCU section.
+ */
+struct pd_cmdq *pd_cmdq_of_this_core(void);
+struct pd_cmdq *pd_cmdq_of_all(void);
+
+/* How many to have at most; 0: all. The module's parameter dma_channels. */
+extern unsigned int pd_channels_wanted;
+
+/* Acquire all that can be used, or are wanted; those that the module has already stay. Returns how many
+ * it has then, -ENODEV if none, -ENOMEM. Process context, sleeps; the caller sees to it that
+ * this and pd_channels_release() run one at a time.
+ */
+int pd_channels_acquire(void);
+/* Give them back, once nothing is in flight on them. Process context, sleeps. */
+void pd_channels_release(void);
+/* Forget their faults: retired ones are active again. Process context. */
+void pd_channels_reset(void);
+
+const char *pd_driver_of(const struct dma_chan *chan);
+
+#endif /* PD_CHANNEL_H */

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/dma-mapping.h>
+#include <linux/jiffies.h>
+#include <linux/rcupdate.h>
+
+#include "channel.h"
+#include "cmdq.h"
+#include "stats.h"
+
+/* A second: longer than any queue of a channel that works, and shorter than a program's
+ * patience.
+ */
+unsigned int pd_cmdq_timeout_ms = 1000;
+
+/* While a copy does not end, its driver is asked as often whether it has: an interrupt may
+ * be lost.
+ */
+#define LOOKS 8
+
+/* So many faults, each of which is forgotten after so many copies without one, retire a
+ * channel.
+ */
+#define MAX_STRIKES 3
+#define STREAK 1024
+
+/* ---- faults -------------------------------------------------------------------------- */
+
+static void count_fault(struct pd_channel *channel)
+{
+	lockdep_assert_held(&channel->lock);
+	channel->streak = 0;
+	if (++channel->strikes < MAX_STRIKES || channel->state != PD_CHANNEL_ACTIVE)
+		return;
+	channel->state = PD_CHANNEL_RETIRED;
+	pr_warn("pipedevice: %s (%s) is not used any more after %u faults: see pdload engines\n",
+		dma_chan_name(channel->chan), pd_driver_of(channel->chan), channel->strikes);
+}
+
+/* Some copy on @channel does not end: stop all of them. None is written to after this. */
+static void stop(struct pd_channel *channel, struct pd_copy *late)
+{
+	struct pd_copy *copy;
+
+	mutex_lock(&channel->stop_mutex);
+	/* It has ended meanwhile, or with another that was late. */
+	if (completion_done(&late->done))
+		goto out;
+	spin_lock_bh(&channel->lock);
+	if (channel->state == PD_CHANNEL_ACTIVE)
+		channel->state = PD_CHANNEL_STOPPING;
+	spin_unlock_bh(&channel->lock);
+
+	dmaengine_terminate_sync(channel->chan);
+
+	spin_lock_bh(&channel->lock);
+	channel->timeouts++;
+	pd_stat_inc(PD_STAT_DMA_TIMEOUTS);
+	atomic_set(&channel->outstanding, 0);
+	list_for_each_entry(copy, &channel->copies, list) {
+		/* One that has nothing with the driver sees the state instead. */
+		if (!atomic_xchg(&copy->left, 0))
+			continue;
+		copy->stopped = true;
+		complete(&copy->done);
+	}
+	if (channel->state == PD_CHANNEL_STOPPING)
+		channel->state = PD_CHANNEL_ACTIVE;
+	count_fault(channel);
+	spin_unlock_bh(&channel->lock);
+out:
+	mutex_unlock(&channel->stop_mutex);
+}
+
+/* ---- a copy and its channel ---------------------------------------------------------- */
+
+/* A descriptor of the copy @param has ended. From the driver, in softirq as a rule, with
+ * our lock held where a driver ends it while it takes it.
+ */
+static void end_descriptor(void *param, const struct dmaengine_result *result)
+{
+	struct pd_copy *copy = param;
+
+	if (result && result->result != DMA_TRANS_NOERROR)
+		WRITE_ONCE(copy->failed, true);
+	atomic_dec(&copy->channel->outstanding);
+	if (atomic_dec_and_test(&copy->left))
+		complete(&copy->done);
+}
+
+static bool enter(struct pd_copy *copy, struct pd_channel *channel)
+{
+	bool is_in;
+
+	if (READ_ONCE(channel->state) != PD_CHANNEL_ACTIVE)
+		return false;
+	spin_lock_bh(&channel->lock);
+	is_in = channel->state == PD_CHANNEL_ACTIVE;
+	if (is_in) {
+		copy->channel = channel;
+		atomic_set(&copy->left, 0);
+		list_add_tail(&copy->list, &channel->copies);
+	}
+	spin_unlock_bh(&channel->lock);
+	return is_in;
+}
+
+static void leave(struct pd_copy *copy)
+{
+	struct pd_channel *channel = copy->channel;
+
+	spin_lock_bh(&channel->lock);
+	list_del(&copy->list);
+	spin_unlock_bh(&channel->lock);
+	copy->channel = NULL;
+}
+
+/* The next channel of @queue that is not out of order. */
+static bool enter_one_of(struct pd_copy *copy, struct pd_cmdq *queue)
+{
+	unsigned int i, next;
+
+	for (i = 0; i < queue->nr; i++) {
+		/* Two at once may take the same: that harms nobody. */
+		next = READ_ONCE(queue->next);
+		if (next >= queue->nr)
+			next = 0;
+		WRITE_ONCE(queue->next, next + 1);
+		if (enter(copy, queue->channels[next]))
+			return true;
+	}
+	return false;
+}
+
+static bool enter_any(struct pd_copy *copy)
+{
+	struct pd_cmdq *queue;
+	bool is_in;
+
+	rcu_read_lock();
+	queue = pd_cmdq_of_this_core();
+	is_in = queue && (enter_one_of(copy, queue) || enter_one_of(copy, pd_cmdq_of_all()));
+	rcu_read_unlock();
+	return is_in;
+}
+
+static bool map(struct device *dev, struct pd_side *side, enum dma_data_direction direction)
+{
+	side->mapped = dma_map_sg(dev, side->stretches, side->nr, direction);
+	return side->mapped;
+}
+
+static bool map_both(struct pd_copy *copy)
+{
+	struct device *dev = copy->channel->dev;
+
+	if (!map(dev, &copy->source, DMA_TO_DEVICE))
+		return false;
+	if (map(dev, &copy->target, DMA_FROM_DEVICE))
+		return true;
+	dma_unmap_sg(dev, copy->source.stretches, copy->source.nr, DMA_TO_DEVICE);
+	return false;
+}
+
+static void unmap_both(struct pd_copy *copy)
+{
+	struct device *dev = copy->channel->dev;
+
+	dma_unmap_sg(dev, copy->source.stretches, copy->source.nr, DMA_TO_DEVICE);
+	dma_unmap_sg(dev, copy->target.stretches, copy->target.nr, DMA_FROM_DEVICE);
+}
+
+/* ---- descriptors --------------------------------------------------------------------- */
+
+/* Where in one side: byte @at of @stretch, as the device sees it. */
+struct place {
+	struct scatterlist *stretch;
+	u32 at;
+};
+
+static struct place place_of(struct pd_side *side, u32 at)
+{
+	struct scatterlist *stretch = side->stretches;
+
+	for (; at >= sg_dma_len(stretch); stretch++)
+		at -= sg_dma_len(stretch);
+	return (struct place){ stretch, at };
+}
+
+static dma_addr_t address_of(const struct place *place)
+{
+	return sg_dma_address(place->stretch) + place->at;
+}
+
+static u32 left_at(const struct place *place)
+{
+	return sg_dma_len(place->stretch) - place->at;
+}
+
+static void advance(struct place *place, u32 bytes)
+{
+	place->at += bytes;
+	if (place->at == sg_dma_len(place->stretch))
+		*place = (struct place){ place->stretch + 1, 0 };
+}
+
+/* Give one descriptor to the driver. False if it has no room. */
+static bool queue_one(struct pd_copy *copy, dma_addr_t to, dma_addr_t from, u32 bytes)
+{
+	struct pd_channel *channel = copy->channel;
+	struct dma_async_tx_descriptor *descriptor;
+	unsigned int outstanding = atomic_read(&channel->outstanding) + 1;
+	unsigned long flags = DMA_CTRL_ACK;
+
+	/* One for all, if it is known which is the last that the driver takes. */
+	if (copy->queued + bytes == copy->end || outstanding == channel->depth ||
+	    channel->unordered)
+		flags |= DMA_PREP_INTERRUPT;
+	descriptor = dmaengine_prep_dma_memcpy(channel->chan, to, from, bytes, flags);
+	if (!descriptor)
+		return false;
+	/* Of each, as one may fail and the last one not. */
+	descriptor->callback_result = end_descriptor;
+	descriptor->callback_param = copy;
+	atomic_inc(&copy->left);
+	atomic_inc(&channel->outstanding);
+	copy->cookie = dmaengine_submit(descriptor);
+	if (dma_submit_error(copy->cookie)) {
+		atomic_dec(&copy->left);
+		atomic_dec(&channel->outstanding);
+		return false;
+	}
+	return true;
+}
+
+/* Descriptors for what is left of @copy, as many as the driver takes, and one doorbell.
+ * copy->done is completed when they have ended.
+ */
+static void queue_descriptors(struct pd_copy *copy)
+{
+	struct place to = place_of(&copy->target, copy->queued);
+	struct place from = place_of(&copy->source, copy->queued);
+	struct pd_channel *channel = copy->channel;
+	u32 bytes;
+
+	reinit_completion(&copy->done);
+	spin_lock_bh(&channel->lock);
+	/* Ours, so that it does not come to nought before all are queued. */
+	atomic_set(&copy->left, 1);
+	if (channel->state != PD_CHANNEL_ACTIVE)
+		copy->stopped = true;
+	while (!copy->stopped && copy->queued < copy->end) {
+		bytes = min3(left_at(&to), left_at(&from), copy->end - copy->queued);
+		bytes = min(bytes, channel->max_bytes);
+		if (!queue_one(copy, address_of(&to), address_of(&from), bytes)) {
+			pd_stat_inc(PD_STAT_DMA_REFUSED);
+			channel->depth = atomic_read(&channel->outstanding);
+			break;
+		}
+		copy->queued += bytes;
+		if (copy->queued < copy->end) {
+			advance(&to, bytes);
+			advance(&from, bytes);
+		}
+	}
+	dma_async_issue_pending(channel->chan);
+	if (atomic_dec_and_test(&copy->left))
+		complete(&copy->done);
+	spin_unlock_bh(&channel->lock);
+}
+
+/* What the channel copies: all of it, but for a few bytes where it can only do whole
+ * words. False if the sides do not stand alike then.
+ */
+static bool choose_part(struct pd_copy *copy)
+{
+	dma_addr_t to = sg_dma_address(copy->target.stretches);
+	dma_addr_t from = sg_dma_address(copy->source.stretches);
+	u32 align = copy->channel->align;
+
+	copy->begin = -from & align;
+	copy->end = copy->bytes;
+	if (align) {
+		if ((to ^ from) & align || copy->begin >= copy->bytes)
+			return false;
+		copy->end -= (copy->bytes - copy->begin) & align;
+	}
+	return copy->begin < copy->end;
+}
+
+/* Its channel has been entered. */
+static bool start(struct pd_copy *copy)
+{
+	copy->failed = false;
+	copy->stopped = false;
+	if (!map_both(copy)) {
+		leave(copy);
+		return false;
+	}
+	if (!choose_part(copy)) {
+		unmap_both(copy);
+		leave(copy);
+		return false;
+	}
+	copy->queued = copy->begin;
+	copy->copied = copy->begin;
+	init_completion(&copy->done);
+	queue_descriptors(copy);
+	return true;
+}
+
+bool pd_cmdq_begin(struct pd_copy *copy)
+{
+	if (enter_any(copy))
+		return start(copy);
+	pd_stat_inc(PD_STAT_DMA_NO_CHANNEL);
+	return false;
+}
+
+bool pd_cmdq_begin_on(struct pd_copy *copy, struct pd_channel *channel)
+{
+	return enter(copy, channel) && start(copy);
+}
+
+/* ---- the end --------------------------------------------------------------------------- */
+
+static void wait_for(struct pd_copy *copy)
+{
+	unsigned long limit = msecs_to_jiffies(READ_ONCE(pd_cmdq_timeout_ms));
+	int i;
+
+	for (i = 0; i < LOOKS; i++) {
+		if (wait_for_completion_timeout(&copy->done, limit / LOOKS + 1))
+			return;
+		if (i < LOOKS - 1)
+			dma_async_is_tx_complete(copy->channel->chan, copy->cookie, NULL, NULL);
+	}
+	stop(copy->channel, copy);
+	wait_for_completion(&copy->done);
+}
+
+static void count(struct pd_copy *copy, u32 bytes)
+{
+	struct pd_channel *channel = copy->channel;
+
+	spin_lock_bh(&channel->lock);
+	channel->nr_copies++;
+	channel->bytes += bytes;
+	if (copy->failed) {
+		channel->errors++;
+		count_fault(channel);
+	} else if (++channel->streak == STREAK) {
+		channel->streak = 0;
+		channel->strikes -= !!channel->strikes;
+	}
+	spin_unlock_bh(&channel->lock);
+	pd_stat_inc(PD_STAT_DMA_SEGMENTS);
+	if (copy->failed)
+		pd_stat_inc(PD_STAT_DMA_ERRORS);
+	if (copy->failed || copy->stopped)
+		pd_stat_inc(PD_STAT_DMA_REDONE);
+}
+
+u32 pd_cmdq_end(struct pd_copy *copy)
+{
+	u32 bytes;
+
+	if (!copy->channel) {
+		pd_copy_by_cpu(copy, 0, copy->bytes);
+		return 0;
+	}
+	for (;;) {
+		wait_for(copy);
+		/* Any of what was queued last may be wrong. Or the driver has no room at all:
+		 * others have it, for longer than it takes the CPU.
+		 */
+		if (copy->failed || copy->stopped || copy->queued == copy->copied)
+			break;
+		copy->copied = copy->queued;
+		if (copy->copied == copy->end)
+			break;
+		queue_descriptors(copy);
+	}
+	bytes = copy->copied - copy->begin;
+	unmap_both(copy);
+	count(copy, bytes);
+	leave(copy);
+	/* Not before this: memory that the device could not reach is only there now. */
+	pd_copy_by_cpu(copy, 0, copy->begin);
+	pd_copy_by_cpu(copy, copy->copied, copy->bytes);
+	return bytes;
+}

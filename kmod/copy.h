@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One copy from memory to memory, of pages that stay where they are until it is over. */
+#ifndef PD_COPY_H
+#define PD_COPY_H
+
+#include <linux/completion.h>
+#include <linux/list.h>
+#include <linux/scatterlist.h>
+
+#include "pinned.h"
+
+struct pd_channel;
+
+/* Stretches on either side: as many as a pinned one has pages. */
+#define PD_COPY_STRETCHES (PD_PINNED_MAX / PAGE_SIZE + 1)
+
+/* One side: stretches that are contiguous in memory, in order. */
+struct pd_side {
+	struct scatterlist stretches[PD_COPY_STRETCHES];
+	unsigned int nr;
+	unsigned int mapped; /* how many there are for the device */
+	u32 bytes;
+};
+
+struct pd_copy {
+	struct pd_side source, target;
+	u32 bytes;
+	/* The rest is cmdq.c's. */
+	struct pd_channel *channel; /* NULL: none, the CPU copies */
+	struct list_head list; /* in channel->copies, under its lock */
+	u32 begin, end; /* what the channel copies; what is before and behind is the CPU's */
+	u32 copied; /* up to here it has */
+	u32 queued; /* up to here descriptors have been given to the driver */
+	atomic_t left; /* descriptors that have not ended */
+	bool failed; /* one of them did */
+	bool stopped; /* the channel was, for this or another copy on it */
+	s32 cookie; /* of the last one */
+	struct completion done;
+};
+
+/* Nothing on either side. */
+void pd_copy_init(struct pd_copy *copy);
+/* @bytes from @offset of @page on, which are contiguous, come next. The caller keeps
+ * them where they are, and adds PD_COPY_STRETCHES at most.
+ */
+void pd_side_add(struct pd_side *side, struct page *page, u32 offset, u32 bytes);
+/* Likewise @bytes of pages of @window, from its byte @from on. */
+void pd_side_add_window(struct pd_side *side, const struct pd_window *window, u32 from, u32 bytes);
+/* The CPU copies from byte @from up to @to. Any context. */
+void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to);
+
+#endif /* PD_COPY_H */
