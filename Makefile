@@ -84,7 +84,8 @@ check:
 	tools/deps.sh arm64
 	$(MAKE) --no-print-directory all tests
 	$(MAKE) --no-print-directory all tests SAN=1
-	set -e; for kernel in $(VM_CHECKS); do tools/vm/kernel.sh $$kernel; tools/vm/module.sh $$kernel; done
+	set -e; for kernel in $(VM_CHECKS); do \
+		tools/vm/kernel.sh $$kernel; tools/vm/module.sh $$kernel; tools/vm/module.sh $$kernel tests/kmod; done
 	tools/bench/insn/insn.sh --build
 	tools/run-tests $(TOPICS) $(VM_CHECKS:%=vm-%) insn
 
@@ -103,12 +104,14 @@ $(VM_KERNELS:%=check-vm-%): check-vm-%: deps
 	tools/deps.sh vm
 	$(MAKE) --no-print-directory all tests
 	tools/vm/module.sh $*
+	tools/vm/module.sh $* tests/kmod
 	tools/run-tests vm-$*
 
 $(VM_KERNELS:%=vm-%): vm-%: deps
 	tools/deps.sh vm
 	$(MAKE) --no-print-directory all tests
 	tools/vm/module.sh $*
+	tools/vm/module.sh $* tests/kmod
 	tools/run-tests vm-$* vm-long-$*
 
 # Under KASAN and lockdep a case takes ten times as long.
@@ -127,6 +130,7 @@ check-vm: vm-6.12 vm-6.1
 vm-shell:
 	tools/deps.sh vm
 	tools/vm/module.sh $(KERNEL)
+	tools/vm/module.sh $(KERNEL) tests/kmod
 	tools/vm/run.sh $(KERNEL)
 
 demo: deps

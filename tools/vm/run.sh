@@ -18,7 +18,7 @@
 #     VM_APPEND    more for the kernel's command line, such as kmemleak=off, which makes the
 #                  debug kernel three times as fast and blind to leaks
 #     VM_MODULES   files that modprobe finds there by name, besides the kernel's own
-#                  (default: what tools/vm/module.sh last built of kmod/, if anything)
+#                  (default: what tools/vm/module.sh last built of kmod/ and tests/kmod/, if anything)
 set -euo pipefail
 
 PASSED=(BUILD ENGINE PDLOAD SEED TEST_SECONDS FAIL_FAST LEFTOVERS
@@ -68,7 +68,7 @@ kernel=$("$here/kernel.sh" "$series")
 open_work
 "$here/initramfs.sh" "$kernel" "$work/initramfs.gz"
 echo "$kernel" >"$work/kernel"
-: "${VM_MODULES=$(ls "${BUILD:-$here/../../build}/kmod-$series/kmod/pipedevice.ko" 2>/dev/null)}"
+: "${VM_MODULES=$(ls "${BUILD:-$here/../../build}/kmod-$series"/{kmod/pipedevice,tests/kmod/pd_test_{dma,client}}.ko 2>/dev/null)}"
 # shellcheck disable=SC2086  # paths without spaces
 add_modules $VM_MODULES
 write_command "$@" >"$work/command"
