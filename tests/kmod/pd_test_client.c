@@ -7,6 +7,7 @@
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmaengine.h>
+#include <linux/hash.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -61,9 +62,13 @@ static void called(void *data, const struct dmaengine_result *result)
 		complete(&all_called);
 }
 
-static u8 byte_of(unsigned int number, size_t at)
+/* Bytes that no other copy has, and no other place of this one. */
+static void fill(u64 *words, size_t bytes, u64 number)
 {
-	return (number * 131 + at + at / 251) & 0xff;
+	size_t i;
+
+	for (i = 0; i < bytes / sizeof(*words); i++)
+		words[i] = (number << 32 | (i + 1)) * GOLDEN_RATIO_64;
 }
 
 static bool is_filled(const u8 *bytes, size_t len, u8 with)
@@ -83,14 +88,11 @@ static struct device *device_of(struct dma_chan *chan)
 
 static int make(struct transfer *transfer, unsigned int number, size_t bytes)
 {
-	size_t at;
-
 	transfer->src = kmalloc(bytes, GFP_KERNEL);
 	transfer->dst = kmalloc(bytes, GFP_KERNEL);
 	if (!transfer->src || !transfer->dst)
 		return -ENOMEM;
-	for (at = 0; at < bytes; at++)
-		transfer->src[at] = byte_of(number, at);
+	fill((u64 *)transfer->src, bytes, number);
 	memset(transfer->dst, UNTOUCHED, bytes);
 	return 0;
 }
@@ -249,7 +251,7 @@ static ssize_t run_write(struct file *file, const char __user *from, size_t len,
 	if (len >= sizeof(text) || copy_from_user(text, from, len))
 		return -EINVAL;
 	if (sscanf(text, "%u %u %u %u", &count, &bytes, &timeout_ms, &quiet_ms) != 4 ||
-	    count > MAX_COPIES || !bytes || bytes > SZ_1M)
+	    count > MAX_COPIES || !bytes || bytes > SZ_1M || bytes % sizeof(u64))
 		return -EINVAL;
 	mutex_lock(&run_mutex);
 	err = run(count, bytes, timeout_ms, quiet_ms);

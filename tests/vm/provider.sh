@@ -41,11 +41,12 @@ knobs() {
 
 # run COUNT BYTES TIMEOUT_MS QUIET_MS: COUNT copies, round all channels, all issued at once
 run() {
-	local file
+	local file name
 
 	declare -gA before=()
 	for file in "$PROVIDER"/*_count; do
-		before[$(basename "$file" _count)]=$(cat "$file")
+		name=${file##*/}
+		read -r "before[${name%_count}]" <"$file"
 	done
 	echo "$*" >$CLIENT/run
 }
@@ -76,7 +77,8 @@ counted() {
 	local name moved wrong=0
 
 	for name; do
-		moved=$(($(cat "$PROVIDER/${name%=*}_count") - before[${name%=*}]))
+		read -r moved <"$PROVIDER/${name%=*}_count"
+		moved=$((moved - before[${name%=*}]))
 		if [ "$moved" -ne "${name#*=}" ]; then
 			echo "${name%=*}: moved by $moved, not ${name#*=}"
 			wrong=1
@@ -123,8 +125,8 @@ channels_there() {
 }
 
 all_are_copied() {
-	knobs && run $COPIES 65536 $LONG_MS 0 && saw ok=$COPIES &&
-		counted submitted=$COPIES completed=$COPIES bytes=$((COPIES * 65536)) doorbell=4
+	knobs && run $COPIES 16384 $LONG_MS 0 && saw ok=$COPIES &&
+		counted submitted=$COPIES completed=$COPIES bytes=$((COPIES * 16384)) doorbell=4
 }
 
 full_is_refused() {
@@ -139,7 +141,7 @@ takes_ms() {
 
 	knobs "$@"
 	began=$(date +%s%N)
-	run $COPIES 65536 $LONG_MS 0
+	run $COPIES 16384 $LONG_MS 0
 	[ $((($(date +%s%N) - began) / 1000000)) -ge "$least" ] && saw ok=$COPIES
 }
 
@@ -191,24 +193,25 @@ stuck() {
 		saw lost=$((COPIES / 4)) ok=$((COPIES * 3 / 4)) && counted stuck=$((COPIES / 4))
 }
 
-# Some are queued, some are being copied.
+# Some are queued, some are being copied. Status was asked for a moment before.
 terminated_at_any_point() {
 	local ms
 
 	knobs
-	for ms in 1 5 20 50; do
-		run 32 1048576 $ms 300 || return 1
-		saw ok="$(number_of ok)" lost=$((32 - $(number_of ok))) || return 1
+	for ms in 0 1 4 8; do
+		run 16 1048576 $ms 300 || return 1
+		saw ok="$(number_of ok)" lost=$((16 - $(number_of ok))) \
+			status="$(number_of status)" || return 1
 		echo "# after $ms ms $(number_of lost) were terminated" >&3
 	done
 }
 
-# Reads what the run that is under way submits.
-has_submitted() {
+# has_moved COUNT FROM BY: by the run that is under way
+has_moved() {
 	local i
 
 	for ((i = 0; i < 600; i++)); do
-		[ $(($(cat $PROVIDER/submitted_count) - $1)) -lt "$2" ] || return 0
+		[ $(($(cat "$PROVIDER/$1_count") - $2)) -lt "$3" ] || return 0
 		sleep 0.1
 	done
 	return 1
@@ -221,9 +224,9 @@ removed_while_busy() {
 
 	knobs "$@"
 	submitted=$(cat $PROVIDER/submitted_count)
-	run $COPIES 65536 "$timeout" 500 &
+	run $COPIES 16384 "$timeout" 500 &
 	pid=$!
-	has_submitted "$submitted" $COPIES || return 1
+	has_moved submitted "$submitted" $COPIES || return 1
 	echo pd_test_dma.0 >$DRIVER/unbind
 	wait $pid && channels_there 0
 }
@@ -247,21 +250,21 @@ comes_back() {
 	channels_there 4 && rmmod pd_test_client && modprobe pd_test_client && all_are_copied
 }
 
-# Some have ended by then, some are being copied.
+# Some have ended by then.
 removed_while_copying() {
-	local submitted pid ok
+	local completed pid ok
 
-	knobs
-	submitted=$(cat $PROVIDER/submitted_count)
-	run 32 1048576 $LONG_MS 500 &
+	knobs ns_per_kib=1000000
+	completed=$(cat $PROVIDER/completed_count)
+	run 16 1048576 $LONG_MS 500 &
 	pid=$!
-	has_submitted "$submitted" 24 || return 1
+	has_moved completed "$completed" 4 || return 1
 	echo pd_test_dma.0 >$DRIVER/unbind
 	wait $pid || return 1
 	ok=$(number_of ok)
 	echo "# $ok had ended" >&3
-	saw ok="$ok" aborted="$(number_of aborted)" refused="$(number_of refused)" &&
-		[ $((ok + $(number_of aborted) + $(number_of refused))) -eq 32 ] && channels_there 0
+	[ "$ok" -gt 0 ] && saw ok="$ok" aborted=$((16 - ok)) && [ "$(number_of aborted)" -gt 0 ] &&
+		channels_there 0
 }
 
 not_unloaded_while_used() {
@@ -323,7 +326,7 @@ check "it is not unloaded as long as somebody has a channel" not_unloaded_while_
 check "$COPIES copies are right, one doorbell for each channel" all_are_copied
 check "what finds no descriptor is refused" full_is_refused
 check "latency" takes_ms 400 latency_us=400000
-check "bandwidth" takes_ms 600 ns_per_kib=300000
+check "bandwidth" takes_ms 600 ns_per_kib=1200000
 check "the odd channels are slow, and each keeps its order" odd_ones_are_slow
 check "each eighth fails, with garbage in half of its destination" errors
 check "each eighth is lost, and has not ended for who asks" losses
