@@ -207,6 +207,7 @@ static void abort_list(struct pd_test_chan *chan, struct list_head *list)
 	list_for_each_entry_safe(desc, next, list, node) {
 		pd_test_count(PD_TEST_ABORTED, 1);
 		if (silent) {
+			/* cppcheck-suppress uninitvar */
 			drop(chan, desc);
 			continue;
 		}
@@ -228,6 +229,7 @@ static void issue_pending(struct dma_chan *dma_chan)
 	any = !list_empty(&chan->submitted);
 	list_for_each_entry(desc, &chan->submitted, node) {
 		desc->fault = choose_fault(chan);
+		/* cppcheck-suppress uninitvar */
 		desc->due = due_time(chan, desc);
 		pd_test_count(PD_TEST_STUCK, pd_test_knob(PD_TEST_STUCK_CHANNEL) == chan->index);
 	}
@@ -244,6 +246,7 @@ static bool is_lost(const struct pd_test_chan *chan, dma_cookie_t cookie)
 	const struct pd_test_desc *desc;
 
 	list_for_each_entry(desc, &chan->lost, node) {
+		/* cppcheck-suppress uninitvar */
 		if (desc->tx.cookie == cookie)
 			return true;
 	}

@@ -50,6 +50,7 @@ void pd_test_device_kick(void)
 
 	mutex_lock(&devices_mutex);
 	list_for_each_entry(device, &all_devices, node) {
+		/* cppcheck-suppress uninitvar */
 		for (i = 0; i < device->channels; i++)
 			queue_work(pd_test_workqueue, &device->chans[i].work);
 	}
@@ -63,6 +64,7 @@ void pd_test_device_show(struct seq_file *seq)
 
 	mutex_lock(&devices_mutex);
 	list_for_each_entry(device, &all_devices, node) {
+		/* cppcheck-suppress uninitvar */
 		for (i = 0; i < device->channels; i++)
 			pd_test_channel_show(&device->chans[i], seq);
 	}
@@ -196,6 +198,7 @@ static void free_devices(void)
 
 	wait_for_last_client();
 	list_for_each_entry_safe(device, next, &all_devices, node) {
+		/* cppcheck-suppress uninitvar */
 		for (i = 0; i < device->channels; i++)
 			pd_test_channel_exit(&device->chans[i]);
 		/* Better lost than given to another. */
