@@ -286,13 +286,14 @@ not_terminated() {
 		run 16 4096 100 3000 && saw wrong=16 status=16 && counted late_poison=16 && unload
 }
 
+# As it is given run=1, it takes the parameters that it has been given by then.
 # dmatest_run ARG...: what it says is in $WORK/dmatest
 dmatest_run() {
 	local mark status=0
 
 	mark="dmatest $RANDOM begins"
 	echo "$mark" >/dev/kmsg
-	modprobe dmatest device=pd_test_dma.0 run=1 "$@"
+	modprobe dmatest device=pd_test_dma.0 "$@" run=1
 	cat /sys/module/dmatest/parameters/wait >/dev/null
 	rmmod dmatest || status=1
 	dmesg | sed -n "/$mark/,\$p" | grep -E 'dmatest|summary' | tail -n 40 >"$WORK/dmatest"
