@@ -3,12 +3,14 @@
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mmap_lock.h>
 #include <linux/nodemask.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "calibrate.h"
+#include "compat.h"
 #include "channel.h"
 #include "cmdq.h"
 #include "engine.h"
@@ -71,9 +73,10 @@ static struct pd_dma_job *begin(struct bench *bench, struct pd_channel *channel,
 	struct pd_dma_job *job;
 	struct iov_iter iter;
 	u32 part, done;
+	u8 unused;
 
 	iov_iter_ubuf(&iter, ITER_SOURCE, bench->from + at, left);
-	job = pd_dma_job_begin(&iter, left, false);
+	job = pd_dma_job_begin(&iter, SIZE_MAX, false, &unused);
 	if (!job)
 		return NULL;
 	job->copy.bytes = job->pinned.window.size;
@@ -81,7 +84,6 @@ static struct pd_dma_job *begin(struct bench *bench, struct pd_channel *channel,
 		part = min(job->copy.bytes - done, PD_FRAME_LARGE);
 		pd_side_add(&job->copy.target, bench->to[(at + done) / PD_FRAME_LARGE], 0, part);
 	}
-	pd_side_add_window(&job->copy.source, &job->pinned.window, 0, job->copy.bytes);
 	if (channel)
 		pd_cmdq_begin_on(&job->copy, channel);
 	else
@@ -150,7 +152,7 @@ static int measure(struct bench *bench, enum way way, u32 bytes, u64 *ns)
 	return err;
 }
 
-static int measure_all(struct bench *bench, struct pd_calibration *calibration)
+static int measure_all(struct bench *bench, struct pd_calibrated *rows)
 {
 	unsigned int i;
 	int err = 0;
@@ -158,10 +160,10 @@ static int measure_all(struct bench *bench, struct pd_calibration *calibration)
 	for (i = 0; !err && i < PD_CALIBRATED_SIZES; i++) {
 		u32 bytes = SMALLEST << i;
 
-		calibration->rows[i].bytes = bytes;
-		err = measure(bench, BY_CPU, bytes, &calibration->rows[i].cpu_ns)	  ?:
-			      measure(bench, BY_ONE, bytes, &calibration->rows[i].one_ns) ?:
-			      measure(bench, BY_ALL, bytes, &calibration->rows[i].all_ns);
+		rows[i].bytes = bytes;
+		err = measure(bench, BY_CPU, bytes, &rows[i].cpu_ns)	     ?:
+			      measure(bench, BY_ONE, bytes, &rows[i].one_ns) ?:
+			      measure(bench, BY_ALL, bytes, &rows[i].all_ns);
 	}
 	return err;
 }
@@ -200,32 +202,60 @@ static void forget(int node)
 	}
 }
 
+/* All of @bytes from @from on, in pages of the ordinary size, no two of them adjacent, or in
+ * huge ones where the kernel has them.
+ */
+static int fill_memory(unsigned long from, u32 bytes, bool is_huge)
+{
+	unsigned long at, step = is_huge ? PAGE_SIZE : 2 * PAGE_SIZE, first;
+	struct vm_area_struct *vma;
+	int err = -EFAULT;
+
+	mmap_write_lock(current->mm);
+	vma = find_vma(current->mm, from);
+	if (vma && vma->vm_start <= from) {
+		pd_vm_flags_set(vma, is_huge ? VM_HUGEPAGE : VM_NOHUGEPAGE);
+		err = 0;
+	}
+	mmap_write_unlock(current->mm);
+	/* The allocator may give one page after the other. */
+	for (first = 0; first < step; first += PAGE_SIZE)
+		for (at = first; !err && at < bytes; at += step)
+			err = clear_user((void __user *)(from + at), PAGE_SIZE) ? -EFAULT : 0;
+	return err;
+}
+
 /* On a CPU of @node, with memory of it. */
+static int measure_kind(struct bench *bench, struct pd_calibrated *rows, bool is_huge)
+{
+	/* Room to begin with a huge page. */
+	unsigned long map, from;
+	int err;
+
+	map = vm_mmap(NULL, 0, 2 * LARGEST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	if (IS_ERR_VALUE(map))
+		return (int)map;
+	from = ALIGN(map, LARGEST);
+	bench->from = (void __user *)from;
+	err = fill_memory(from, LARGEST, is_huge) ?: measure_all(bench, rows);
+	vm_munmap(map, 2 * LARGEST);
+	return err;
+}
+
 static int calibrate_node(int node)
 {
 	struct pd_calibration *calibration = kzalloc(sizeof(*calibration), GFP_KERNEL);
 	struct bench *bench = kzalloc(sizeof(*bench), GFP_KERNEL);
-	unsigned long from;
 	int err = -ENOMEM;
 
 	if (!calibration || !bench)
 		goto out;
 	calibration->node = node;
 	bench->node = node;
-	from = vm_mmap(NULL, 0, LARGEST, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, 0);
-	if (IS_ERR_VALUE(from)) {
-		err = (int)from;
-		goto out;
-	}
-	bench->from = (void __user *)from;
-	/* Pages of its own, not that of zeros. */
-	if (clear_user(bench->from, LARGEST))
-		err = -EFAULT;
-	else
-		err = allocate_blocks(bench) ?: measure_all(bench, calibration);
+	err = allocate_blocks(bench)				     ?:
+		      measure_kind(bench, calibration->pages, false) ?:
+		      measure_kind(bench, calibration->huge, true);
 	free_blocks(bench);
-	vm_munmap(from, LARGEST);
 	if (!err) {
 		forget(node);
 		list_add_tail(&calibration->list, &pd_calibrations);
@@ -247,8 +277,7 @@ int pd_calibrate(void)
 	if (!zalloc_cpumask_var(&before, GFP_KERNEL))
 		return -ENOMEM;
 	cpumask_copy(before, current->cpus_ptr);
-	for_each_node_state(node, N_CPU)
-	{
+	for_each_node_state(node, N_CPU) {
 		/* A node whose CPUs this task may not use is left out. */
 		if (set_cpus_allowed_ptr(current, cpumask_of_node(node)))
 			continue;
@@ -261,22 +290,28 @@ int pd_calibrate(void)
 	return err;
 }
 
-u32 pd_calibrated_from(int node)
+static u32 from_of(const struct pd_calibrated *rows)
 {
-	struct pd_calibration *calibration;
 	u32 from = PD_DMA_NEVER;
 	int i;
 
-	list_for_each_entry(calibration, &pd_calibrations, list) {
-		if (calibration->node != node)
-			continue;
-		for (i = PD_CALIBRATED_SIZES - 1; i >= 0; i--) {
-			if (calibration->rows[i].all_ns > calibration->rows[i].cpu_ns)
-				break;
-			from = calibration->rows[i].bytes;
-		}
+	for (i = PD_CALIBRATED_SIZES - 1; i >= 0; i--) {
+		if (rows[i].all_ns > rows[i].cpu_ns)
+			break;
+		from = rows[i].bytes;
 	}
 	return from;
+}
+
+struct pd_dma_from pd_calibrated_from(int node)
+{
+	struct pd_calibration *calibration;
+
+	list_for_each_entry(calibration, &pd_calibrations, list)
+		if (calibration->node == node)
+			return (struct pd_dma_from){ from_of(calibration->pages),
+						     from_of(calibration->huge) };
+	return (struct pd_dma_from){ PD_DMA_NEVER, PD_DMA_NEVER };
 }
 
 void pd_calibrate_exit(void)

@@ -6,16 +6,18 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+#include "engine.h"
+
 /* 4 KiB to 4 MiB. */
 #define PD_CALIBRATED_SIZES 11
 
 struct pd_calibration {
 	struct list_head list;
 	int node;
-	struct {
+	struct pd_calibrated {
 		u32 bytes;
 		u64 cpu_ns, one_ns, all_ns; /* by one channel, by all of them */
-	} rows[PD_CALIBRATED_SIZES];
+	} pages[PD_CALIBRATED_SIZES], huge[PD_CALIBRATED_SIZES]; /* buffers of either kind */
 };
 
 /* One for each NUMA node that has been measured. The caller of the functions protects it. */
@@ -26,8 +28,8 @@ extern struct list_head pd_calibrations;
  * each node in turn. Channels must stay meanwhile.
  */
 int pd_calibrate(void);
-/* Bytes from which on DMA was never slower on @node; PD_DMA_NEVER if it was, or nothing has been measured. */
-u32 pd_calibrated_from(int node);
+/* From which on DMA was never slower on @node; PD_DMA_NEVER if it was, or nothing has been measured. */
+struct pd_dma_from pd_calibrated_from(int node);
 void pd_calibrate_exit(void);
 
 #endif /* PD_CALIBRATE_H */

@@ -126,8 +126,7 @@ static int make_plan(void)
 		new->all.nr = collect(NUMA_NO_NODE, channels);
 		if (new->all.nr)
 			plan_cores(new, NUMA_NO_NODE, channels, new->all.nr);
-		for_each_online_node(node)
-		{
+		for_each_online_node(node) {
 			channels += nr;
 			nr_here = collect(node, channels);
 			if (nr_here)

@@ -75,6 +75,13 @@ static inline int pd_ioctl_add(pd_ioctl_arg arg, int bytes)
 #define pd_iter_iov(iter) ((iter)->iov)
 #endif
 
+/* Since 6.3 a mapping's flags are set by a function. Its mm is locked for writing. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#define pd_vm_flags_set(vma, flags) vm_flags_set(vma, flags)
+#else
+#define pd_vm_flags_set(vma, flags) ((vma)->vm_flags |= (flags))
+#endif
+
 /* Since 6.7 a shrinker is allocated by the kernel. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 #define pd_shrinker_free(shrinker) shrinker_free(shrinker)

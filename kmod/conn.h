@@ -39,6 +39,9 @@ struct pd_conn {
 	bool tcp_only; /* the reader has asked for what only TCP gives */
 	bool mixed; /* TCP's bytes follow frames: SO_RCVLOWAT is not waited for */
 
+	u8 recv_rest; /* of messages that the CPU copies, see pd_dma_pays() */
+	u8 send_rest; /* likewise, under the socket's lock */
+
 	bool released; /* the psock has gone: back to TCP once rbt is empty */
 	bool sent_urgent; /* MSG_OOB: from then on this socket sends over TCP */
 	u16 in_tcp_send; /* calls inside TCP's sendmsg; under the socket's lock */

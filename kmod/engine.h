@@ -29,12 +29,30 @@ u32 pd_engine_cpu_drain(const struct pd_frame *frame, u32 offset, struct iov_ite
 #define PD_DMA_MIN PAGE_SIZE
 #define PD_DMA_NEVER U32_MAX
 
-/* By NUMA node: bytes from which on DMA copies. */
-extern u32 pd_dma_from[MAX_NUMNODES];
+/* Bytes from which on DMA copies, to or from memory of programs in pages of the ordinary size,
+ * no two of them adjacent, and in huge ones.
+ */
+struct pd_dma_from {
+	u32 pages, huge;
+};
 
-static inline bool pd_dma_pays(size_t bytes)
+/* By NUMA node. */
+extern struct pd_dma_from pd_dma_from[MAX_NUMNODES];
+
+/* A program whose buffers turned out to be of ordinary pages is not looked at for so many messages. */
+#define PD_DMA_REST 63
+
+/* May DMA copy a message of @bytes? *@rest counts the messages for which it may not be tried. */
+static inline bool pd_dma_pays(size_t bytes, u8 *rest)
 {
-	return bytes >= PD_DMA_MIN && bytes >= READ_ONCE(pd_dma_from[numa_node_id()]);
+	const struct pd_dma_from *from = &pd_dma_from[numa_node_id()];
+
+	if (likely(bytes < PD_DMA_MIN || bytes < READ_ONCE(from->huge)))
+		return bytes >= PD_DMA_MIN && bytes >= READ_ONCE(from->pages);
+	if (bytes >= READ_ONCE(from->pages) || !READ_ONCE(*rest))
+		return true;
+	WRITE_ONCE(*rest, *rest - 1);
+	return false;
 }
 
 /* Segments of a message at once: as many channels may copy. */
@@ -48,14 +66,16 @@ struct pd_dma_job {
 
 int pd_engine_dma_init(void);
 void pd_engine_dma_exit(void);
-/* @bytes of user memory that @iter comes to next, or the first of them, PD_PINNED_MAX at most,
- * are pinned, as the source or the target (@write) of a copy. NULL if that is not to be, and the
- * CPU copies. Process context, may sleep.
+/* User memory that @iter comes to next, of a message of @bytes, PD_PINNED_MAX at most, is pinned
+ * and is the source or the target (@write) of a copy. NULL if that is not to be, and the CPU copies: then
+ * *@rest says for how long. Process context, may sleep.
  */
-struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, bool write);
+struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, bool write,
+				    u8 *rest);
 /* The copy is over, @bytes of it were of use. May sleep. */
 void pd_dma_job_end(struct pd_dma_job *job, u32 bytes);
 /* As pd_engine_cpu_drain(), of which this does the first part or, returning 0, none. */
-u32 pd_engine_dma_drain(const struct pd_frame *frame, u32 offset, struct iov_iter *to, u32 bytes);
+u32 pd_engine_dma_drain(const struct pd_frame *frame, u32 offset, struct iov_iter *to, u32 bytes,
+			u8 *rest);
 
 #endif /* PD_ENGINE_H */

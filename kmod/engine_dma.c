@@ -6,16 +6,19 @@
 #include "engine.h"
 #include "stats.h"
 
-u32 pd_dma_from[MAX_NUMNODES];
+struct pd_dma_from pd_dma_from[MAX_NUMNODES];
 
 static struct kmem_cache *jobs;
+
+/* Bytes of a stretch, on average: with fewer it is as if no two pages were adjacent. */
+#define SCATTERED (16 << 10)
 
 int pd_engine_dma_init(void)
 {
 	int node;
 
 	for (node = 0; node < MAX_NUMNODES; node++)
-		pd_dma_from[node] = PD_DMA_NEVER;
+		pd_dma_from[node] = (struct pd_dma_from){ PD_DMA_NEVER, PD_DMA_NEVER };
 	jobs = KMEM_CACHE(pd_dma_job, SLAB_HWCACHE_ALIGN);
 	return jobs ? 0 : -ENOMEM;
 }
@@ -25,22 +28,37 @@ void pd_engine_dma_exit(void)
 	kmem_cache_destroy(jobs);
 }
 
-struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, bool write)
+/* The stretches of @side are rather those of ordinary pages. */
+static bool is_scattered(const struct pd_side *side)
+{
+	return side->nr * SCATTERED > side->bytes;
+}
+
+struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, bool write, u8 *rest)
 {
 	struct pd_dma_job *job;
+	struct pd_side *side;
 	unsigned long at;
+	size_t size;
 
-	bytes = min3(bytes, pd_next_stretch(iter, &at), (size_t)PD_PINNED_MAX);
-	if (bytes < PD_DMA_MIN || !current->mm)
+	size = min3(bytes, pd_next_stretch(iter, &at), (size_t)PD_PINNED_MAX);
+	if (size < PD_DMA_MIN || !current->mm)
 		return NULL;
 	job = kmem_cache_alloc(jobs, GFP_KERNEL | __GFP_NOWARN);
 	if (!job)
 		return NULL;
-	if (!pd_pin(&job->pinned, at, bytes, write)) {
+	if (!pd_pin(&job->pinned, at, size, write)) {
 		kmem_cache_free(jobs, job);
 		return NULL;
 	}
 	pd_copy_init(&job->copy);
+	side = write ? &job->copy.target : &job->copy.source;
+	pd_side_add_window(side, &job->pinned.window, 0, job->pinned.window.size);
+	if (is_scattered(side) && bytes < READ_ONCE(pd_dma_from[numa_node_id()].pages)) {
+		WRITE_ONCE(*rest, PD_DMA_REST);
+		pd_dma_job_end(job, 0);
+		return NULL;
+	}
 	return job;
 }
 
@@ -50,20 +68,20 @@ void pd_dma_job_end(struct pd_dma_job *job, u32 bytes)
 	kmem_cache_free(jobs, job);
 }
 
-u32 pd_engine_dma_drain(const struct pd_frame *frame, u32 offset, struct iov_iter *to, u32 bytes)
+u32 pd_engine_dma_drain(const struct pd_frame *frame, u32 offset, struct iov_iter *to, u32 bytes,
+			u8 *rest)
 {
 	const void *from = frame->data + offset;
 	struct pd_dma_job *job;
 	struct pd_copy *copy;
 
-	job = pd_dma_job_begin(to, bytes, true);
+	job = pd_dma_job_begin(to, bytes, true, rest);
 	if (!job)
 		return 0;
 	copy = &job->copy;
 	copy->bytes = min(bytes, job->pinned.window.size);
 	bytes = copy->bytes;
 	pd_side_add(&copy->source, virt_to_page(from), offset_in_page(from), bytes);
-	pd_side_add_window(&copy->target, &job->pinned.window, 0, bytes);
 	pd_cmdq_begin(copy);
 	pd_stat_add(PD_STAT_DMA_DRAINED_BYTES, pd_cmdq_end(copy));
 	pd_dma_job_end(job, bytes);

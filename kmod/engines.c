@@ -8,7 +8,9 @@
  *	refused NAME DRIVER WHY...
  *	threshold NODE BYTES|never          as measured
  *	threshold_set NODE BYTES|never      by hand
+ *	threshold_huge NODE BYTES|never     for buffers in huge pages, as measured or by hand
  *	measured NODE BYTES CPU_NS ONE_NS ALL_NS
+ *	measured_huge NODE BYTES CPU_NS ONE_NS ALL_NS
  *
  * Written: one command a write(), as commands[] has them.
  */
@@ -71,50 +73,68 @@ static void show_channels(struct seq_file *seq)
 	mutex_unlock(&pd_channels_mutex);
 }
 
-static void show_thresholds(struct seq_file *seq)
+static void show_threshold(struct seq_file *seq, const char *name, int node, u32 bytes)
 {
-	int node;
+	if (bytes == PD_DMA_NEVER)
+		seq_printf(seq, "%s %d never\n", name, node);
+	else
+		seq_printf(seq, "%s %d %u\n", name, node, bytes);
+}
 
-	for_each_node_state(node, N_CPU)
-	{
-		seq_printf(seq, "threshold%s %d ", node_isset(node, set_by_hand) ? "_set" : "",
-			   node);
-		if (pd_dma_from[node] == PD_DMA_NEVER)
-			seq_puts(seq, "never\n");
-		else
-			seq_printf(seq, "%u\n", pd_dma_from[node]);
-	}
+static void show_measured(struct seq_file *seq, const char *name, int node,
+			  const struct pd_calibrated *rows)
+{
+	unsigned int i;
+
+	for (i = 0; i < PD_CALIBRATED_SIZES; i++)
+		seq_printf(seq, "%s %d %u %llu %llu %llu\n", name, node, rows[i].bytes,
+			   rows[i].cpu_ns, rows[i].one_ns, rows[i].all_ns);
 }
 
 static int show(struct seq_file *seq, void *v)
 {
 	struct pd_calibration *calibration;
-	unsigned int i;
+	int node;
 
 	mutex_lock(&control);
 	seq_printf(seq, "dma %s\n", is_on ? "on" : "off");
 	seq_printf(seq, "channels_wanted %u\n", pd_channels_wanted);
 	seq_printf(seq, "timeout_ms %u\n", pd_cmdq_timeout_ms);
 	show_channels(seq);
-	show_thresholds(seq);
-	list_for_each_entry(calibration, &pd_calibrations, list)
-		for (i = 0; i < PD_CALIBRATED_SIZES; i++)
-			seq_printf(seq, "measured %d %u %llu %llu %llu\n", calibration->node,
-				   calibration->rows[i].bytes, calibration->rows[i].cpu_ns,
-				   calibration->rows[i].one_ns, calibration->rows[i].all_ns);
+	for_each_node_state(node, N_CPU) {
+		show_threshold(seq, node_isset(node, set_by_hand) ? "threshold_set" : "threshold",
+			       node, pd_dma_from[node].pages);
+		show_threshold(seq, "threshold_huge", node, pd_dma_from[node].huge);
+	}
+	list_for_each_entry(calibration, &pd_calibrations, list) {
+		show_measured(seq, "measured", calibration->node, calibration->pages);
+		show_measured(seq, "measured_huge", calibration->node, calibration->huge);
+	}
 	mutex_unlock(&control);
 	return 0;
 }
 
 /* ---- commands -------------------------------------------------------------------------- */
 
+static void set_from(int node, struct pd_dma_from from)
+{
+	WRITE_ONCE(pd_dma_from[node].pages, from.pages);
+	WRITE_ONCE(pd_dma_from[node].huge, from.huge);
+}
+
 /* Nodes that nobody has set have what was measured. */
 static void apply_measured(void)
 {
+	struct pd_dma_from from = { PD_DMA_NEVER, PD_DMA_NEVER };
 	int node;
 
-	for_each_node_state(node, N_CPU) if (!node_isset(node, set_by_hand))
-		WRITE_ONCE(pd_dma_from[node], is_on ? pd_calibrated_from(node) : PD_DMA_NEVER);
+	for_each_node_state(node, N_CPU) {
+		if (node_isset(node, set_by_hand))
+			continue;
+		if (is_on)
+			from = pd_calibrated_from(node);
+		set_from(node, from);
+	}
 }
 
 static int turn_on(const char *unused)
@@ -175,7 +195,7 @@ static void set_node(int node, bool is_measured, u32 bytes)
 		return;
 	}
 	node_set(node, set_by_hand);
-	WRITE_ONCE(pd_dma_from[node], bytes);
+	set_from(node, (struct pd_dma_from){ bytes, bytes });
 }
 
 /* NODE|all BYTES|never|measured */
@@ -195,8 +215,7 @@ static int set_threshold(const char *argument)
 		return -EINVAL;
 	if (!is_on)
 		return -ENODEV;
-	for_each_node_state(node, N_CPU)
-	{
+	for_each_node_state(node, N_CPU) {
 		if (wanted != -1 && wanted != node)
 			continue;
 		set_node(node, is_measured, bytes);

@@ -80,8 +80,9 @@ static u32 copy_out(struct recv *recv, struct pd_frame *frame, u32 offset, u32 b
 	/* MSG_TRUNC on a stream: thrown away. */
 	if (recv->flags & MSG_TRUNC)
 		return bytes;
-	if (pd_dma_pays(bytes))
-		by_dma = pd_engine_dma_drain(frame, offset, &recv->msg->msg_iter, bytes);
+	if (pd_dma_pays(bytes, &recv->conn->recv_rest))
+		by_dma = pd_engine_dma_drain(frame, offset, &recv->msg->msg_iter, bytes,
+					     &recv->conn->recv_rest);
 	if (by_dma == bytes)
 		return bytes;
 	return by_dma +

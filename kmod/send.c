@@ -296,6 +296,7 @@ static noinline int fill_by_dma(struct send *send, size_t left)
 		.pool = pool_of(send->peer, send->peer_sk, send->sk->sk_allocation),
 		.seq = READ_ONCE(tcp_sk(send->sk)->write_seq),
 		.gfp = send->sk->sk_allocation,
+		.rest = &send->conn->send_rest,
 	};
 	int sent;
 
@@ -319,7 +320,7 @@ static int fill(struct send *send, size_t left)
 
 	if (unlikely(READ_ONCE(send->peer->mixed)) && !pd_rbt_has_frames(rbt))
 		WRITE_ONCE(send->peer->mixed, false);
-	if (pd_dma_pays(left)) {
+	if (pd_dma_pays(left, &send->conn->send_rest)) {
 		err = fill_by_dma(send, left);
 		if (err)
 			return err;

@@ -47,7 +47,6 @@ static u32 fill_window(struct pd_dma_send *send, struct pd_dma_job *job)
 		return 0;
 	bytes = min(job->pinned.window.size, window->size - window->filled);
 	copy->bytes = bytes;
-	pd_side_add_window(&copy->source, &job->pinned.window, 0, bytes);
 	pd_side_add_window(&copy->target, window, window->filled, bytes);
 	pd_cmdq_begin(copy);
 	by_dma = pd_cmdq_end(copy);
@@ -84,7 +83,6 @@ static int reserve(struct pd_dma_send *send, struct segment *segment)
 		pd_side_add(&copy->target, virt_to_page(data), offset_in_page(data), room);
 	}
 	copy->bytes = copy->target.bytes;
-	pd_side_add_window(&copy->source, &segment->job->pinned.window, 0, copy->bytes);
 	return 0;
 }
 
@@ -96,7 +94,7 @@ static int begin(struct pd_dma_send *send, struct segment *segment, struct iov_i
 {
 	int bytes;
 
-	segment->job = pd_dma_job_begin(from, left, false);
+	segment->job = pd_dma_job_begin(from, left, false, send->rest);
 	if (!segment->job)
 		return 0;
 	segment->nr = 0;

@@ -11,6 +11,7 @@ struct pd_dma_send {
 	struct pd_pool *pool;
 	u32 seq; /* write_seq of the sender */
 	gfp_t gfp;
+	u8 *rest; /* as pd_dma_job_begin() has it */
 	u64 dma_bytes; /* what DMA has copied is added */
 };
 

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,12 +15,46 @@
 #define MAX_MESSAGE (1 << 20)
 
 /* A process has one end at a time. */
-static char buf[MAX_MESSAGE];
+static char *buf;
 
 /* What stands at @place of a stream: no power of two is a period. */
 static char pattern(uint64_t place)
 {
 	return (char)(((uint32_t)place * 0x9e3779b1U) >> 23);
+}
+
+#define HUGE_PAGE (2 << 20)
+
+/* Bytes of huge pages that the process has. */
+static size_t huge_bytes(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	char line[128];
+	size_t kib = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "AnonHugePages: %zu kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib << 10;
+}
+
+void end_choose_memory(bool huge)
+{
+	char *map = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+
+	if (map == MAP_FAILED)
+		fail("mmap: %s", strerror(errno));
+	buf = map + HUGE_PAGE - (uintptr_t)map % HUGE_PAGE;
+	/* A child that shared it would have the kernel split it. */
+	if (madvise(buf, HUGE_PAGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) ||
+	    madvise(buf, HUGE_PAGE, MADV_DONTFORK))
+		fail("madvise: %s", strerror(errno));
+	memset(buf, 0, MAX_MESSAGE);
+	if (huge != (huge_bytes() >= HUGE_PAGE))
+		fail("the kernel %s huge pages", huge ? "gives no" : "does not keep to small pages: it gives");
 }
 
 void end_open(struct end *end, int fd, enum reader reader)

@@ -25,6 +25,11 @@ struct end {
 
 noreturn void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What this process sends from and receives into: a huge page, or ordinary ones. Once, before
+ * it has an end.
+ */
+void end_choose_memory(bool huge);
+
 /* @fd becomes the connection of @end. */
 void end_open(struct end *end, int fd, enum reader reader);
 void end_close(struct end *end);

@@ -87,11 +87,11 @@ profile() {
 	local operations
 
 	make --no-print-directory -s -C "$TOP" BUILD="$BUILD" "$BUILD/profile.so"
-	run --plugin "$BUILD/profile.so,out=$OUT/insn-blocks.txt" -- env PROFILE=1 guest "$@" >"$ROWS" || {
+	run --plugin "$BUILD/profile.so,out=$OUT/insn-blocks.txt" -- env PROFILE=1 BUFFERS="${BUFFERS:-pages}" guest "$@" >"$ROWS" || {
 		grep -v ^function "$ROWS" >&2
 		die "the machine failed"
 	}
-	operations=$(awk -F '\t' '$1 == "row" { print $6 }' "$ROWS")
+	operations=$(awk -F '\t' '$1 == "row" { print $7 }' "$ROWS")
 	[[ $operations =~ ^[0-9]+$ ]] || die "--profile takes one row: cpu rr 64 blocking, for example"
 	# By address, functions before what is in them.
 	{
@@ -175,7 +175,7 @@ if [ "${1:-}" = --profile ]; then
 fi
 build
 echo "counting, which takes two or three minutes" >&2
-run -- guest "$@" >"$ROWS" || {
+run -- env ${BUFFERS:+"BUFFERS=$BUFFERS"} guest "$@" >"$ROWS" || {
 	cat "$ROWS" >&2
 	die "the machine failed"
 }

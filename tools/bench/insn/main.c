@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* insn ADDRESS [TEST [SIZE [READER]]]
+/* insn pages|huge ADDRESS [TEST [SIZE [READER]]]
+ *
+ * pages: buffers of ordinary pages; huge: of huge ones, and messages of 16 KiB or more.
  *
  * Counts the instructions that a transfer takes, both ends and the kernel, on a
  * machine with one CPU (tools/vm/arm64.sh --count). ADDRESS is "unix", or the IPv4
@@ -7,7 +9,7 @@
  * connects. TEST is rr, stream or life; without it all are run, at all sizes and with
  * all readers. Of each it prints one line:
  *
- *     TEST SIZE READER OPERATIONS INSTRUCTIONS TCP_SHARE
+ *     TEST SIZE READER BUFFERS OPERATIONS INSTRUCTIONS TCP_SHARE
  *
  * An operation of rr is a message of SIZE there and one back; of stream, one message,
  * read with 64 KiB buffers; of life, connect(), 64 bytes there and back, and close() by
@@ -35,6 +37,7 @@
 
 #include "insn.h"
 
+#define HUGE_FROM 16384 /* bytes of a message */
 #define TIME_LIMIT 600 /* s of the machine's time, which stands still for no host */
 #define SETTLE_US 20000 /* for acknowledgements and frees that were put off */
 
@@ -58,6 +61,7 @@ static const char *const readers[] = { "blocking", "epoll" };
 struct run {
 	const struct test *test;
 	enum reader reader;
+	bool huge;
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	int control[2]; /* client's and server's end of what is said beside the connection */
@@ -183,6 +187,7 @@ static pid_t start_server(struct run *run)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(run->control[0]);
+	end_choose_memory(run->huge);
 	if (address->sa_family == AF_INET)
 		enter_netns("server");
 	listener = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -316,11 +321,23 @@ static void count_row(struct run *run, int counter)
 	run->instructions = run->payload = run->tcp = 0;
 	for (unsigned int i = 0; i < test->connections; i++)
 		count_connection(run, counter);
-	printf("%s\t%zu\t%s\t%u\t%llu\t%.4f\n", test->name, test->size, readers[run->reader],
-	       test->connections * test->counted, (unsigned long long)run->instructions,
+	printf("%s\t%zu\t%s\t%s\t%u\t%llu\t%.4f\n", test->name, test->size,
+	       readers[run->reader], run->huge ? "huge" : "pages", test->connections * test->counted, (unsigned long long)run->instructions,
 	       run->payload ? (double)run->tcp / (double)run->payload : 0);
 	fflush(stdout);
 	row = "";
+}
+
+static bool is_asked(const struct run *run, int argc, char **argv)
+{
+	/* Life is about the connection; waiting is rr's matter. */
+	if (run->reader == READER_EPOLL && !strcmp(run->test->name, "life"))
+		return false;
+	if (run->huge && run->test->size < HUGE_FROM)
+		return false;
+	return (argc < 1 || !strcmp(argv[0], run->test->name)) &&
+	       (argc < 2 || strtoul(argv[1], NULL, 10) == run->test->size) &&
+	       (argc < 3 || !strcmp(argv[2], readers[run->reader]));
 }
 
 int main(int argc, char **argv)
@@ -329,25 +346,21 @@ int main(int argc, char **argv)
 	bool any = false;
 	int counter;
 
-	if (argc < 2)
-		fail("usage: insn unix|ADDRESS [TEST [SIZE [READER]]]");
+	if (argc < 3 || (strcmp(argv[1], "pages") && strcmp(argv[1], "huge")))
+		fail("usage: insn pages|huge unix|ADDRESS [TEST [SIZE [READER]]]");
 	alarm(TIME_LIMIT);
-	set_address(&run, argv[1]);
+	run.huge = !strcmp(argv[1], "huge");
+	set_address(&run, argv[2]);
 	if (run.address.ss_family == AF_INET)
 		enter_netns("client");
 	counter = counter_open();
 	if (counter < 0)
 		fail("can't count instructions: %s", strerror(errno));
+	end_choose_memory(run.huge);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
 		run.test = &tests[i];
 		for (run.reader = READER_BLOCKING; run.reader <= READER_EPOLL; run.reader++) {
-			bool asked = (argc < 3 || !strcmp(argv[2], run.test->name)) &&
-				     (argc < 4 || strtoul(argv[3], NULL, 10) == run.test->size) &&
-				     (argc < 5 || !strcmp(argv[4], readers[run.reader]));
-
-			/* Life is about the connection; waiting is rr's matter. */
-			if (!asked ||
-			    (run.reader == READER_EPOLL && !strcmp(run.test->name, "life")))
+			if (!is_asked(&run, argc - 3, argv + 3))
 				continue;
 			count_row(&run, counter);
 			any = true;
