@@ -76,7 +76,7 @@ static struct pd_dma_job *begin(struct bench *bench, struct pd_channel *channel,
 	u8 unused;
 
 	iov_iter_ubuf(&iter, ITER_SOURCE, bench->from + at, left);
-	job = pd_dma_job_begin(&iter, SIZE_MAX, false, &unused);
+	job = pd_dma_job_begin(&iter, SIZE_MAX, 0, &unused);
 	if (!job)
 		return NULL;
 	job->copy.bytes = job->pinned.window.size;

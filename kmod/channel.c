@@ -8,6 +8,9 @@
 
 #include "channel.h"
 
+/* So many faults retire a channel. */
+#define MAX_STRIKES 3
+
 LIST_HEAD(pd_channels);
 LIST_HEAD(pd_channels_refused);
 DEFINE_MUTEX(pd_channels_mutex);
@@ -16,34 +19,12 @@ unsigned int pd_channels_wanted;
 module_param_named(dma_channels, pd_channels_wanted, uint, 0644);
 MODULE_PARM_DESC(dma_channels, "DMA channels to take at most (default: 0, all)");
 
-/* Which core uses which channels. */
-struct plan {
-	struct rcu_head rcu;
-	struct pd_cmdq all;
-	struct pd_cmdq cores[]; /* by number; those of one node share an array of channels */
-};
+/* Which core uses which channels: those of one node share an array. */
+static struct pd_cmdqs __rcu *plan;
 
-static struct plan __rcu *plan;
-
-struct pd_cmdq *pd_cmdq_of_this_core(void)
+struct pd_cmdqs *pd_cmdqs(void)
 {
-	struct plan *current_plan = rcu_dereference(plan);
-
-	return current_plan ? &current_plan->cores[raw_smp_processor_id()] : NULL;
-}
-
-struct pd_cmdq *pd_cmdq_of_all(void)
-{
-	struct plan *current_plan = rcu_dereference(plan);
-
-	return current_plan ? &current_plan->all : NULL;
-}
-
-const char *pd_driver_of(const struct dma_chan *chan)
-{
-	const struct device_driver *driver = chan->device->dev->driver;
-
-	return driver ? driver->name : "-";
+	return rcu_dereference(plan);
 }
 
 /* ---- which core uses which channels ------------------------------------------------ */
@@ -56,7 +37,7 @@ static unsigned int collect(int node, struct pd_channel **channels)
 
 	lockdep_assert_held(&pd_channels_mutex);
 	list_for_each_entry(channel, &pd_channels, list) {
-		if (channel->state == PD_CHANNEL_GOING)
+		if (READ_ONCE(channel->state) == PD_CHANNEL_GOING)
 			continue;
 		if (node == NUMA_NO_NODE || channel->node == node || channel->node == NUMA_NO_NODE)
 			channels[nr++] = channel;
@@ -82,7 +63,8 @@ static void share(struct pd_cmdq *queue, struct pd_channel **channels, unsigned 
 }
 
 /* Cores of @node, in order, or all for NUMA_NO_NODE. */
-static void plan_cores(struct plan *new, int node, struct pd_channel **channels, unsigned int nr)
+static void plan_cores(struct pd_cmdqs *new, int node, struct pd_channel **channels,
+		       unsigned int nr)
 {
 	unsigned int nr_cores = 0, i = 0;
 	int cpu;
@@ -102,7 +84,7 @@ static unsigned int nr_channels(void)
 	unsigned int nr = 0;
 
 	list_for_each_entry(channel, &pd_channels, list)
-		nr++;
+		nr += READ_ONCE(channel->state) != PD_CHANNEL_GOING;
 	return nr;
 }
 
@@ -111,7 +93,7 @@ static unsigned int nr_channels(void)
  */
 static int make_plan(void)
 {
-	struct plan *new = NULL, *old;
+	struct pd_cmdqs *new = NULL, *old;
 	struct pd_channel **channels;
 	unsigned int nr = nr_channels(), nr_here;
 	size_t queues = sizeof(*new) + nr_cpu_ids * sizeof(struct pd_cmdq);
@@ -141,6 +123,13 @@ static int make_plan(void)
 
 /* ---- one channel ------------------------------------------------------------------- */
 
+static const char *driver_of(const struct dma_chan *chan)
+{
+	const struct device_driver *driver = chan->device->dev->driver;
+
+	return driver ? driver->name : "-";
+}
+
 static void note_refused(struct dma_chan *chan, const char *why)
 {
 	const char *name = dma_chan_name(chan);
@@ -154,7 +143,7 @@ static void note_refused(struct dma_chan *chan, const char *why)
 	if (!refused)
 		return;
 	strscpy(refused->name, name, sizeof(refused->name));
-	strscpy(refused->driver, pd_driver_of(chan), sizeof(refused->driver));
+	strscpy(refused->driver, driver_of(chan), sizeof(refused->driver));
 	refused->why = why;
 	list_add_tail(&refused->list, &pd_channels_refused);
 }
@@ -174,8 +163,10 @@ static const char *why_not(struct dma_chan *chan)
 {
 	const struct dma_device *device = chan->device;
 
-	/* Else a late write could land in memory that has been handed on. */
-	if (!device->device_terminate_all)
+	/* Else a late write could land in memory that has been handed on, or be reported when
+	 * nobody waits for it any more.
+	 */
+	if (!device->device_terminate_all || !device->device_synchronize)
 		return "its driver cannot stop a copy that does not end";
 	/* Buffers of programs begin and end within a line of the cache. */
 	if (!dev_is_dma_coherent(device->dev))
@@ -193,11 +184,27 @@ static bool can_be_used(struct dma_chan *chan, void *unused)
 	return !why;
 }
 
+static void tell_retired(const struct pd_channel *channel)
+{
+	pr_warn("pipedevice: %s (%s) is not used any more after %d faults: see pdload engines\n",
+		channel->name, channel->driver, MAX_STRIKES);
+}
+
+void pd_channel_strike(struct pd_channel *channel)
+{
+	lockdep_assert_held(&channel->lock);
+	channel->streak = 0;
+	if (++channel->strikes < MAX_STRIKES || channel->state != PD_CHANNEL_ACTIVE)
+		return;
+	channel->state = PD_CHANNEL_RETIRED;
+	tell_retired(channel);
+}
+
 static void wait_until_idle(struct pd_channel *channel)
 {
 	bool idle;
 
-	/* A copy ends after the time limit at the latest. */
+	/* A copy ends after some time limits at the latest: nobody sleeps for anything else between. */
 	do {
 		spin_lock_bh(&channel->lock);
 		idle = list_empty(&channel->copies);
@@ -222,6 +229,54 @@ static void give_back(struct pd_channel *channel)
 	channel->chan = NULL;
 }
 
+static bool is_it(struct dma_chan *chan, void *wanted)
+{
+	return chan == wanted;
+}
+
+static struct dma_chan *request(dma_filter_fn filter, void *param)
+{
+	dma_cap_mask_t mask;
+
+	dma_cap_zero(mask);
+	dma_cap_set(DMA_MEMCPY, mask);
+	return dma_request_channel(mask, filter, param);
+}
+
+/* A driver that was stopped, or has failed, begins as at first when its channel is acquired. */
+static void renew(struct pd_channel *channel)
+{
+	enum pd_channel_state state = PD_CHANNEL_ACTIVE;
+
+	lockdep_assert_held(&pd_channels_mutex);
+	wait_until_idle(channel);
+	dma_release_channel(channel->chan);
+	channel->chan = request(is_it, channel->chan);
+	spin_lock_bh(&channel->lock);
+	atomic_set(&channel->outstanding, 0);
+	if (!channel->chan)
+		state = PD_CHANNEL_GOING;
+	else if (channel->strikes >= MAX_STRIKES)
+		state = PD_CHANNEL_RETIRED;
+	channel->state = state;
+	spin_unlock_bh(&channel->lock);
+	if (state == PD_CHANNEL_RETIRED)
+		tell_retired(channel);
+	else if (state == PD_CHANNEL_GOING)
+		make_plan();
+}
+
+/* All its copies have been stopped. */
+static void renew_stopped(struct work_struct *work)
+{
+	struct pd_channel *channel = container_of(work, struct pd_channel, renew);
+
+	mutex_lock(&pd_channels_mutex);
+	if (READ_ONCE(channel->state) == PD_CHANNEL_STOPPING)
+		renew(channel);
+	mutex_unlock(&pd_channels_mutex);
+}
+
 /* Something happens to a device of the bus. */
 static int leave_device(struct notifier_block *unbind, unsigned long event, void *dev)
 {
@@ -235,32 +290,6 @@ static int leave_device(struct notifier_block *unbind, unsigned long event, void
 	return NOTIFY_OK;
 }
 
-static int add_channel(struct dma_chan *chan)
-{
-	struct pd_channel *channel = kzalloc(sizeof(*channel), GFP_KERNEL);
-	struct device *dev = chan->device->dev;
-
-	if (!channel)
-		return -ENOMEM;
-	channel->chan = chan;
-	channel->dev = get_device(dev);
-	channel->node = dev_to_node(dev);
-	channel->align = (1U << chan->device->copy_align) - 1;
-	channel->max_bytes = dma_get_max_seg_size(dev) & ~channel->align;
-	channel->unordered = dma_has_cap(DMA_COMPLETION_NO_ORDER, chan->device->cap_mask);
-	spin_lock_init(&channel->lock);
-	mutex_init(&channel->stop_mutex);
-	INIT_LIST_HEAD(&channel->copies);
-	mutex_lock(&pd_channels_mutex);
-	list_add_tail(&channel->list, &pd_channels);
-	mutex_unlock(&pd_channels_mutex);
-	/* Not with the mutex, which the notifier takes. */
-	channel->unbind.notifier_call = leave_device;
-	if (dev->bus)
-		bus_register_notifier(dev->bus, &channel->unbind);
-	return 0;
-}
-
 static void remove_channel(struct pd_channel *channel)
 {
 	if (channel->dev->bus)
@@ -269,8 +298,49 @@ static void remove_channel(struct pd_channel *channel)
 	give_back(channel);
 	list_del(&channel->list);
 	mutex_unlock(&pd_channels_mutex);
+	cancel_work_sync(&channel->renew);
 	put_device(channel->dev);
 	kfree(channel);
+}
+
+static int add_channel(struct dma_chan *chan)
+{
+	struct pd_channel *channel = kzalloc(sizeof(*channel), GFP_KERNEL);
+	struct device *dev = chan->device->dev;
+	bool is_bound;
+
+	if (!channel)
+		return -ENOMEM;
+	channel->chan = chan;
+	/* Neither is there any more when the driver has left the device. */
+	strscpy(channel->name, dma_chan_name(chan), sizeof(channel->name));
+	strscpy(channel->driver, driver_of(chan), sizeof(channel->driver));
+	channel->dev = get_device(dev);
+	channel->node = dev_to_node(dev);
+	channel->align = (1U << chan->device->copy_align) - 1;
+	channel->max_bytes = dma_get_max_seg_size(dev) & ~channel->align;
+	channel->unordered = dma_has_cap(DMA_COMPLETION_NO_ORDER, chan->device->cap_mask);
+	spin_lock_init(&channel->lock);
+	mutex_init(&channel->stop_mutex);
+	INIT_WORK(&channel->renew, renew_stopped);
+	INIT_LIST_HEAD(&channel->copies);
+	mutex_lock(&pd_channels_mutex);
+	list_add_tail(&channel->list, &pd_channels);
+	mutex_unlock(&pd_channels_mutex);
+	/* Not with the mutex, which the notifier takes. */
+	channel->unbind.notifier_call = leave_device;
+	if (dev->bus)
+		bus_register_notifier(dev->bus, &channel->unbind);
+	/* A driver that was leaving before has not told us. */
+	if (!device_trylock(dev)) {
+		remove_channel(channel);
+		return 0;
+	}
+	is_bound = !dev->bus || dev->driver;
+	device_unlock(dev);
+	if (!is_bound)
+		remove_channel(channel);
+	return 0;
 }
 
 /* ---- all ----------------------------------------------------------------------------- */
@@ -278,17 +348,14 @@ static void remove_channel(struct pd_channel *channel)
 int pd_channels_acquire(void)
 {
 	struct dma_chan *chan;
-	dma_cap_mask_t mask;
 	unsigned int nr;
 	int err = 0;
 
-	dma_cap_zero(mask);
-	dma_cap_set(DMA_MEMCPY, mask);
 	mutex_lock(&pd_channels_mutex);
 	forget_refused();
 	mutex_unlock(&pd_channels_mutex);
 	for (nr = nr_channels(); !err && nr < (pd_channels_wanted ?: UINT_MAX); nr++) {
-		chan = dma_request_channel(mask, can_be_used, NULL);
+		chan = request(can_be_used, NULL);
 		if (!chan)
 			break;
 		err = add_channel(chan);
@@ -311,6 +378,7 @@ void pd_channels_release(void)
 		remove_channel(channel);
 	mutex_lock(&pd_channels_mutex);
 	forget_refused();
+	make_plan();
 	mutex_unlock(&pd_channels_mutex);
 }
 
@@ -324,9 +392,9 @@ void pd_channels_reset(void)
 		channel->strikes = 0;
 		channel->errors = 0;
 		channel->timeouts = 0;
-		if (channel->state == PD_CHANNEL_RETIRED)
-			channel->state = PD_CHANNEL_ACTIVE;
 		spin_unlock_bh(&channel->lock);
+		if (READ_ONCE(channel->state) == PD_CHANNEL_RETIRED)
+			renew(channel);
 	}
 	mutex_unlock(&pd_channels_mutex);
 }

@@ -7,16 +7,18 @@
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 enum pd_channel_state {
 	PD_CHANNEL_ACTIVE,
-	PD_CHANNEL_STOPPING, /* a copy did not end: all of them are being stopped */
+	PD_CHANNEL_STOPPING, /* a copy did not end: all are stopped, and it is acquired anew */
 	PD_CHANNEL_RETIRED, /* after too many faults, until pd_channels_reset() */
 	PD_CHANNEL_GOING, /* given back once nothing is in flight */
 };
 
 struct pd_channel {
-	struct dma_chan *chan;
+	struct dma_chan *chan; /* NULL: given back, as its driver has left it */
+	char name[32], driver[32];
 	struct device *dev; /* for which memory is mapped */
 	int node; /* NUMA_NO_NODE: as near to one as to another */
 	u32 max_bytes; /* of a descriptor */
@@ -32,6 +34,8 @@ struct pd_channel {
 	u64 nr_copies, bytes, errors, timeouts;
 
 	atomic_t outstanding; /* descriptors with the driver */
+	atomic_t ended; /* descriptors that have */
+	struct work_struct renew;
 	struct mutex stop_mutex; /* one stops it at a time */
 	struct list_head list; /* in pd_channels, under pd_channels_mutex */
 	struct notifier_block unbind; /* its driver is about to leave its device */
@@ -44,7 +48,7 @@ struct pd_refused {
 	const char *why;
 };
 
-/* Under pd_channels_mutex. A channel whose device has lost its driver has no chan. */
+/* Under pd_channels_mutex. */
 extern struct list_head pd_channels, pd_channels_refused;
 extern struct mutex pd_channels_mutex;
 
@@ -56,11 +60,13 @@ struct pd_cmdq {
 	struct pd_channel **channels;
 };
 
-/* The queue of this core, and how many channels all have together. NULL: there are no
- * channels. In an RCU section.
- */
-struct pd_cmdq *pd_cmdq_of_this_core(void);
-struct pd_cmdq *pd_cmdq_of_all(void);
+struct pd_cmdqs {
+	struct pd_cmdq all; /* channels, of whichever core */
+	struct pd_cmdq cores[]; /* by number */
+};
+
+/* NULL: there are no channels. In an RCU section. */
+struct pd_cmdqs *pd_cmdqs(void);
 
 /* How many to have at most; 0: all. The module's parameter dma_channels. */
 extern unsigned int pd_channels_wanted;
@@ -72,9 +78,9 @@ extern unsigned int pd_channels_wanted;
 int pd_channels_acquire(void);
 /* Give them back, once nothing is in flight on them. Process context, sleeps. */
 void pd_channels_release(void);
-/* Forget their faults: retired ones are active again. Process context. */
+/* Forget their faults: retired ones are acquired anew and active again. Process context, sleeps. */
 void pd_channels_reset(void);
-
-const char *pd_driver_of(const struct dma_chan *chan);
+/* One more fault of @channel, under its lock. */
+void pd_channel_strike(struct pd_channel *channel);
 
 #endif /* PD_CHANNEL_H */

@@ -17,29 +17,19 @@ unsigned int pd_cmdq_timeout_ms = 1000;
  */
 #define LOOKS 8
 
-/* So many faults, each of which is forgotten after so many copies without one, retire a
- * channel.
- */
-#define MAX_STRIKES 3
+/* A channel that moves has so many limits: a copy may wait for those of others before it. */
+#define LIMITS 4
+
+/* One fault is forgotten after so many copies without one. */
 #define STREAK 1024
 
-/* ---- faults -------------------------------------------------------------------------- */
-
-static void count_fault(struct pd_channel *channel)
-{
-	lockdep_assert_held(&channel->lock);
-	channel->streak = 0;
-	if (++channel->strikes < MAX_STRIKES || channel->state != PD_CHANNEL_ACTIVE)
-		return;
-	channel->state = PD_CHANNEL_RETIRED;
-	pr_warn("pipedevice: %s (%s) is not used any more after %u faults: see pdload engines\n",
-		dma_chan_name(channel->chan), pd_driver_of(channel->chan), channel->strikes);
-}
+/* ---- a copy that does not end ---------------------------------------------------------- */
 
 /* Some copy on @channel does not end: stop all of them. None is written to after this. */
 static void stop(struct pd_channel *channel, struct pd_copy *late)
 {
 	struct pd_copy *copy;
+	int err;
 
 	mutex_lock(&channel->stop_mutex);
 	/* It has ended meanwhile, or with another that was late. */
@@ -50,12 +40,14 @@ static void stop(struct pd_channel *channel, struct pd_copy *late)
 		channel->state = PD_CHANNEL_STOPPING;
 	spin_unlock_bh(&channel->lock);
 
-	dmaengine_terminate_sync(channel->chan);
+	err = dmaengine_terminate_sync(channel->chan);
+	if (err)
+		pr_err("pipedevice: %s (%s) can't be stopped: error %d\n", channel->name,
+		       channel->driver, err);
 
 	spin_lock_bh(&channel->lock);
 	channel->timeouts++;
 	pd_stat_inc(PD_STAT_DMA_TIMEOUTS);
-	atomic_set(&channel->outstanding, 0);
 	list_for_each_entry(copy, &channel->copies, list) {
 		/* One that has nothing with the driver sees the state instead. */
 		if (!atomic_xchg(&copy->left, 0))
@@ -63,9 +55,9 @@ static void stop(struct pd_channel *channel, struct pd_copy *late)
 		copy->stopped = true;
 		complete(&copy->done);
 	}
+	pd_channel_strike(channel);
 	if (channel->state == PD_CHANNEL_STOPPING)
-		channel->state = PD_CHANNEL_ACTIVE;
-	count_fault(channel);
+		queue_work(system_unbound_wq, &channel->renew);
 	spin_unlock_bh(&channel->lock);
 out:
 	mutex_unlock(&channel->stop_mutex);
@@ -83,6 +75,7 @@ static void end_descriptor(void *param, const struct dmaengine_result *result)
 	if (result && result->result != DMA_TRANS_NOERROR)
 		WRITE_ONCE(copy->failed, true);
 	atomic_dec(&copy->channel->outstanding);
+	atomic_inc(&copy->channel->ended);
 	if (atomic_dec_and_test(&copy->left))
 		complete(&copy->done);
 }
@@ -133,12 +126,13 @@ static bool enter_one_of(struct pd_copy *copy, struct pd_cmdq *queue)
 
 static bool enter_any(struct pd_copy *copy)
 {
-	struct pd_cmdq *queue;
+	struct pd_cmdqs *queues;
 	bool is_in;
 
 	rcu_read_lock();
-	queue = pd_cmdq_of_this_core();
-	is_in = queue && (enter_one_of(copy, queue) || enter_one_of(copy, pd_cmdq_of_all()));
+	queues = pd_cmdqs();
+	is_in = queues && (enter_one_of(copy, &queues->cores[raw_smp_processor_id()]) ||
+			   enter_one_of(copy, &queues->all));
 	rcu_read_unlock();
 	return is_in;
 }
@@ -208,14 +202,13 @@ static bool queue_one(struct pd_copy *copy, dma_addr_t to, dma_addr_t from, u32 
 {
 	struct pd_channel *channel = copy->channel;
 	struct dma_async_tx_descriptor *descriptor;
-	unsigned int outstanding = atomic_read(&channel->outstanding) + 1;
-	unsigned long flags = DMA_CTRL_ACK;
 
-	/* One for all, if it is known which is the last that the driver takes. */
-	if (copy->queued + bytes == copy->end || outstanding == channel->depth ||
-	    channel->unordered)
-		flags |= DMA_PREP_INTERRUPT;
-	descriptor = dmaengine_prep_dma_memcpy(channel->chan, to, from, bytes, flags);
+	/* With an interrupt for each: which is the last that the driver has room for is not known
+	 * before, and there are drivers for which the flag is that of the channel. There is one
+	 * doorbell for all, and a device may well take one interrupt for several.
+	 */
+	descriptor = dmaengine_prep_dma_memcpy(channel->chan, to, from, bytes,
+					       DMA_CTRL_ACK | DMA_PREP_INTERRUPT);
 	if (!descriptor)
 		return false;
 	/* Of each, as one may fail and the last one not. */
@@ -240,7 +233,7 @@ static void queue_descriptors(struct pd_copy *copy)
 	struct place to = place_of(&copy->target, copy->queued);
 	struct place from = place_of(&copy->source, copy->queued);
 	struct pd_channel *channel = copy->channel;
-	u32 bytes;
+	u32 bytes, before = copy->queued;
 
 	reinit_completion(&copy->done);
 	spin_lock_bh(&channel->lock);
@@ -262,10 +255,16 @@ static void queue_descriptors(struct pd_copy *copy)
 			advance(&from, bytes);
 		}
 	}
-	dma_async_issue_pending(channel->chan);
+	if (copy->queued != before)
+		dma_async_issue_pending(channel->chan);
 	if (atomic_dec_and_test(&copy->left))
 		complete(&copy->done);
 	spin_unlock_bh(&channel->lock);
+}
+
+static bool is_aligned(const struct pd_copy *copy, dma_addr_t from, dma_addr_t to)
+{
+	return !((from ^ to) & copy->channel->align);
 }
 
 /* What the channel copies: all of it, but for a few bytes where it can only do whole
@@ -273,17 +272,13 @@ static void queue_descriptors(struct pd_copy *copy)
  */
 static bool choose_part(struct pd_copy *copy)
 {
-	dma_addr_t to = sg_dma_address(copy->target.stretches);
-	dma_addr_t from = sg_dma_address(copy->source.stretches);
-	u32 align = copy->channel->align;
+	u32 from = copy->source.stretches->offset, align = copy->channel->align;
 
 	copy->begin = -from & align;
 	copy->end = copy->bytes;
-	if (align) {
-		if ((to ^ from) & align || copy->begin >= copy->bytes)
-			return false;
-		copy->end -= (copy->bytes - copy->begin) & align;
-	}
+	if (!is_aligned(copy, from, copy->target.stretches->offset) || copy->begin >= copy->bytes)
+		return false;
+	copy->end -= (copy->bytes - copy->begin) & align;
 	return copy->begin < copy->end;
 }
 
@@ -291,21 +286,28 @@ static bool choose_part(struct pd_copy *copy)
 static bool start(struct pd_copy *copy)
 {
 	copy->failed = false;
+	copy->lied = false;
 	copy->stopped = false;
-	if (!map_both(copy)) {
-		leave(copy);
-		return false;
-	}
-	if (!choose_part(copy)) {
-		unmap_both(copy);
-		leave(copy);
-		return false;
-	}
+	if (!choose_part(copy))
+		goto leave;
+	/* Before it is mapped: the device may see other memory than this. */
+	pd_copy_mark(copy, copy->begin, copy->end);
+	if (!map_both(copy))
+		goto leave;
+	if (!is_aligned(copy, sg_dma_address(copy->source.stretches),
+			sg_dma_address(copy->target.stretches)))
+		goto unmap;
 	copy->queued = copy->begin;
 	copy->copied = copy->begin;
 	init_completion(&copy->done);
 	queue_descriptors(copy);
 	return true;
+
+unmap:
+	unmap_both(copy);
+leave:
+	leave(copy);
+	return false;
 }
 
 bool pd_cmdq_begin(struct pd_copy *copy)
@@ -323,18 +325,34 @@ bool pd_cmdq_begin_on(struct pd_copy *copy, struct pd_channel *channel)
 
 /* ---- the end --------------------------------------------------------------------------- */
 
-static void wait_for(struct pd_copy *copy)
+/* Within the time limit? */
+static bool has_ended(struct pd_copy *copy)
 {
 	unsigned long limit = msecs_to_jiffies(READ_ONCE(pd_cmdq_timeout_ms));
 	int i;
 
 	for (i = 0; i < LOOKS; i++) {
 		if (wait_for_completion_timeout(&copy->done, limit / LOOKS + 1))
-			return;
-		if (i < LOOKS - 1)
-			dma_async_is_tx_complete(copy->channel->chan, copy->cookie, NULL, NULL);
+			return true;
+		dma_async_is_tx_complete(copy->channel->chan, copy->cookie, NULL, NULL);
 	}
-	stop(copy->channel, copy);
+	return try_wait_for_completion(&copy->done);
+}
+
+static void wait_for(struct pd_copy *copy)
+{
+	struct pd_channel *channel = copy->channel;
+	int ended, i;
+
+	for (i = 0; i < LIMITS; i++) {
+		ended = atomic_read(&channel->ended);
+		if (has_ended(copy))
+			return;
+		/* A channel that moves is not stopped. */
+		if (ended == atomic_read(&channel->ended))
+			break;
+	}
+	stop(channel, copy);
 	wait_for_completion(&copy->done);
 }
 
@@ -345,18 +363,18 @@ static void count(struct pd_copy *copy, u32 bytes)
 	spin_lock_bh(&channel->lock);
 	channel->nr_copies++;
 	channel->bytes += bytes;
+	channel->errors += copy->failed || copy->lied;
 	if (copy->failed) {
-		channel->errors++;
-		count_fault(channel);
+		pd_channel_strike(channel);
 	} else if (++channel->streak == STREAK) {
 		channel->streak = 0;
 		channel->strikes -= !!channel->strikes;
 	}
 	spin_unlock_bh(&channel->lock);
 	pd_stat_inc(PD_STAT_DMA_SEGMENTS);
-	if (copy->failed)
+	if (copy->failed || copy->lied)
 		pd_stat_inc(PD_STAT_DMA_ERRORS);
-	if (copy->failed || copy->stopped)
+	if (copy->failed || copy->lied || copy->stopped)
 		pd_stat_inc(PD_STAT_DMA_REDONE);
 }
 
@@ -380,8 +398,13 @@ u32 pd_cmdq_end(struct pd_copy *copy)
 			break;
 		queue_descriptors(copy);
 	}
-	bytes = copy->copied - copy->begin;
 	unmap_both(copy);
+	/* No strike for the channel: a program that writes to its memory meanwhile can do that, too. */
+	copy->lied = copy->copied > copy->begin &&
+		     !pd_copy_is_written(copy, copy->begin, copy->copied);
+	if (copy->lied)
+		copy->copied = copy->begin;
+	bytes = copy->copied - copy->begin;
 	count(copy, bytes);
 	leave(copy);
 	/* Not before this: memory that the device could not reach is only there now. */

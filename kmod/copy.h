@@ -11,8 +11,10 @@
 
 struct pd_channel;
 
-/* Stretches on either side: as many as a pinned one has pages. */
-#define PD_COPY_STRETCHES (PD_PINNED_MAX / PAGE_SIZE + 1)
+/* Stretches on either side: as many as a pinned one has pages, or its frames, where pages are large. */
+#define PD_COPY_STRETCHES (PD_PINNED_MAX / PAGE_SIZE + 3)
+/* Bytes of one: what a device takes at once that says nothing of it. */
+#define PD_STRETCH_MAX (64 << 10)
 
 /* One side: stretches that are contiguous in memory, in order. */
 struct pd_side {
@@ -32,7 +34,8 @@ struct pd_copy {
 	u32 copied; /* up to here it has */
 	u32 queued; /* up to here descriptors have been given to the driver */
 	atomic_t left; /* descriptors that have not ended */
-	bool failed; /* one of them did */
+	bool failed; /* one of them did, and its driver says so */
+	bool lied; /* all did well, they say, and did not */
 	bool stopped; /* the channel was, for this or another copy on it */
 	s32 cookie; /* of the last one */
 	struct completion done;
@@ -48,5 +51,11 @@ void pd_side_add(struct pd_side *side, struct page *page, u32 offset, u32 bytes)
 void pd_side_add_window(struct pd_side *side, const struct pd_window *window, u32 from, u32 bytes);
 /* The CPU copies from byte @from up to @to. Any context. */
 void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to);
+/* Mark the end of each part of the target, from byte @from up to @to, that a descriptor may stand
+ * for; and look whether all those up to @to have been written since. Drivers there are that say of a
+ * descriptor which failed, or was never begun, that all went well. @from < @to. Any context.
+ */
+void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to);
+bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to);
 
 #endif /* PD_COPY_H */

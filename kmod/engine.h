@@ -67,10 +67,10 @@ struct pd_dma_job {
 int pd_engine_dma_init(void);
 void pd_engine_dma_exit(void);
 /* User memory that @iter comes to next, of a message of @bytes, PD_PINNED_MAX at most, is pinned
- * and is the source or the target (@write) of a copy. NULL if that is not to be, and the CPU copies: then
- * *@rest says for how long. Process context, may sleep.
+ * and is the source or, with FOLL_WRITE in @flags, the target of a copy. NULL if that is not to be, and the
+ * CPU copies: then *@rest may say for how long. Process context, may sleep, as pd_pin() does.
  */
-struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, bool write,
+struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, unsigned int flags,
 				    u8 *rest);
 /* The copy is over, @bytes of it were of use. May sleep. */
 void pd_dma_job_end(struct pd_dma_job *job, u32 bytes);

@@ -34,7 +34,8 @@ static bool is_scattered(const struct pd_side *side)
 	return side->nr * SCATTERED > side->bytes;
 }
 
-struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, bool write, u8 *rest)
+struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, unsigned int flags,
+				    u8 *rest)
 {
 	struct pd_dma_job *job;
 	struct pd_side *side;
@@ -47,12 +48,12 @@ struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, b
 	job = kmem_cache_alloc(jobs, GFP_KERNEL | __GFP_NOWARN);
 	if (!job)
 		return NULL;
-	if (!pd_pin(&job->pinned, at, size, write)) {
+	if (!pd_pin(&job->pinned, at, size, flags)) {
 		kmem_cache_free(jobs, job);
 		return NULL;
 	}
 	pd_copy_init(&job->copy);
-	side = write ? &job->copy.target : &job->copy.source;
+	side = flags & FOLL_WRITE ? &job->copy.target : &job->copy.source;
 	pd_side_add_window(side, &job->pinned.window, 0, job->pinned.window.size);
 	if (is_scattered(side) && bytes < READ_ONCE(pd_dma_from[numa_node_id()].pages)) {
 		WRITE_ONCE(*rest, PD_DMA_REST);
@@ -75,7 +76,7 @@ u32 pd_engine_dma_drain(const struct pd_frame *frame, u32 offset, struct iov_ite
 	struct pd_dma_job *job;
 	struct pd_copy *copy;
 
-	job = pd_dma_job_begin(to, bytes, true, rest);
+	job = pd_dma_job_begin(to, bytes, FOLL_WRITE, rest);
 	if (!job)
 		return 0;
 	copy = &job->copy;

@@ -62,10 +62,9 @@ static void show_channels(struct seq_file *seq)
 		if (!channel->chan)
 			continue;
 		spin_lock_bh(&channel->lock);
-		seq_printf(seq, "channel %s %s %d %u %s %llu %llu %llu %llu\n",
-			   dma_chan_name(channel->chan), pd_driver_of(channel->chan), channel->node,
-			   channel->depth, name_of(channel->state), channel->nr_copies,
-			   channel->bytes, channel->errors, channel->timeouts);
+		seq_printf(seq, "channel %s %s %d %u %s %llu %llu %llu %llu\n", channel->name,
+			   channel->driver, channel->node, channel->depth, name_of(channel->state),
+			   channel->nr_copies, channel->bytes, channel->errors, channel->timeouts);
 		spin_unlock_bh(&channel->lock);
 	}
 	list_for_each_entry(refused, &pd_channels_refused, list)
@@ -153,9 +152,13 @@ static int turn_on(const char *unused)
 
 static int turn_off(const char *unused)
 {
+	int node;
+
 	is_on = false;
 	nodes_clear(set_by_hand);
-	apply_measured();
+	/* Also those whose CPUs are not there now. */
+	for (node = 0; node < MAX_NUMNODES; node++)
+		set_from(node, (struct pd_dma_from){ PD_DMA_NEVER, PD_DMA_NEVER });
 	pd_channels_release();
 	return 0;
 }

@@ -23,7 +23,9 @@ size_t pd_next_stretch(const struct iov_iter *iter, unsigned long *at)
 	return 0;
 }
 
-/* As io_uring counts its buffers: per user, and who has CAP_IPC_LOCK may have any. */
+/* As io_uring counts its buffers: per user, and who has CAP_IPC_LOCK may have any. That is asked
+ * last, as it takes longer than the rest.
+ */
 static bool charge(struct pd_pinned *pinned, unsigned long pages)
 {
 	struct user_struct *user = current_user();
@@ -46,19 +48,19 @@ static void uncharge(struct pd_pinned *pinned, unsigned long pages)
 	atomic64_sub(pages, &pinned->mm->pinned_vm);
 }
 
-bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, bool write)
+bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, unsigned int flags)
 {
 	int wanted = DIV_ROUND_UP(offset_in_page(at) + size, PAGE_SIZE), nr;
 
 	if (!charge(pinned, wanted))
 		return false;
-	nr = pin_user_pages_fast(at & PAGE_MASK, wanted, write ? FOLL_WRITE : 0, pinned->pages);
+	nr = pin_user_pages_fast(at & PAGE_MASK, wanted, flags, pinned->pages);
 	if (nr < wanted)
 		uncharge(pinned, wanted - max(nr, 0));
 	if (nr <= 0)
 		return false;
 	pinned->nr = nr;
-	pinned->is_written = write;
+	pinned->is_written = flags & FOLL_WRITE;
 	pinned->window = (struct pd_window){
 		.pages = pinned->pages,
 		.offset = offset_in_page(at),

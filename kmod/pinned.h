@@ -26,10 +26,11 @@ struct pd_pinned {
  */
 size_t pd_next_stretch(const struct iov_iter *iter, unsigned long *at);
 /* Pin @size bytes, PD_PINNED_MAX at most, of the current task's memory from @at on, or the
- * first pages of them, to be written to or to be read. They count against RLIMIT_MEMLOCK, as the
- * buffers of io_uring do. False if it cannot be. Process context, may sleep.
+ * first pages of them. They count against RLIMIT_MEMLOCK, as the
+ * buffers of io_uring do. False if it cannot be. Process context, may sleep; with FOLL_NOFAULT in
+ * @flags not for pages that are not there, and with FOLL_WRITE they are written to.
  */
-bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, bool write);
+bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, unsigned int flags);
 /* The first @filled bytes have been written to, if it was for that. By the task that pinned
  * them; may sleep.
  */

@@ -69,7 +69,8 @@ struct pd_frame *pd_rbt_reserve(struct pd_rbt *rbt, struct pd_pool *pool, u32 se
 int pd_rbt_publish(struct pd_rbt *rbt, struct pd_frame *frame, u32 room, u32 filled);
 /* The window of a waiting reader, if it has room: everything before @seq has been read,
  * as the caller says, and no frame comes first. NULL, or it is the caller's to fill from
- * its byte @filled on, without sleeping, until pd_rbt_put_window(), which must follow.
+ * its byte @filled on until pd_rbt_put_window(), which must follow, and without waiting for
+ * anybody but a DMA channel, whose time is limited.
  */
 struct pd_window *pd_rbt_claim_window(struct pd_rbt *rbt);
 /* @bytes more are READY. The window may be gone when this returns. */
@@ -103,7 +104,7 @@ bool pd_rbt_take_wish(struct pd_rbt *rbt);
 /* Offer @window, if there is no frame. It is withdrawn when another consumer begins. */
 void pd_rbt_open_window(struct pd_rbt *rbt, struct pd_window *window);
 /* Nobody puts anything there any more. Returns how many bytes have come. Sleeps while
- * the producer is in it, which does not.
+ * the producer is in it.
  */
 u32 pd_rbt_close_window(struct pd_rbt *rbt, struct pd_window *window);
 

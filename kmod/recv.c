@@ -408,7 +408,7 @@ static noinline int wait_pinned(struct recv *recv, long *timeo, unsigned long at
 	struct pd_pinned pinned;
 	int err;
 
-	if (!pd_pin(&pinned, at, size, true))
+	if (!pd_pin(&pinned, at, size, FOLL_WRITE))
 		return wait_for_more(recv, timeo, NULL, result);
 	err = wait_for_more(recv, timeo, &pinned.window, result);
 	take_window(recv, &pinned);

@@ -92,9 +92,11 @@ static int reserve(struct pd_dma_send *send, struct segment *segment)
 static int begin(struct pd_dma_send *send, struct segment *segment, struct iov_iter *from,
 		 size_t left, bool is_first)
 {
+	/* A page that has to be fetched may take for ever: others wait for what is in flight. */
+	unsigned int flags = is_first ? 0 : FOLL_NOFAULT;
 	int bytes;
 
-	segment->job = pd_dma_job_begin(from, left, false, send->rest);
+	segment->job = pd_dma_job_begin(from, left, flags, send->rest);
 	if (!segment->job)
 		return 0;
 	segment->nr = 0;
@@ -120,14 +122,15 @@ static int begin(struct pd_dma_send *send, struct segment *segment, struct iov_i
  */
 static u32 end(struct pd_dma_send *send, struct segment *segment)
 {
-	u32 lost = 0;
+	u32 by_dma = pd_cmdq_end(&segment->job->copy), lost = 0;
 	unsigned int i;
 
-	send->dma_bytes += pd_cmdq_end(&segment->job->copy);
 	for (i = 0; i < segment->nr; i++)
 		if (pd_rbt_publish(&send->peer->rbt, segment->frames[i].frame,
 				   segment->frames[i].room, segment->frames[i].room))
 			lost += segment->frames[i].room;
+	if (!lost)
+		send->dma_bytes += by_dma;
 	pd_dma_job_end(segment->job, 0);
 	wake_reader(send);
 	return lost;
@@ -137,14 +140,21 @@ int pd_send_by_dma(struct pd_dma_send *send, struct iov_iter *from, size_t left)
 {
 	struct segment segments[PD_DMA_IN_FLIGHT];
 	unsigned int begun = 0, ended = 0;
+	bool was_in_flight = false;
 	int bytes = 1, sent = 0;
 	u32 lost = 0;
 
 	for (;;) {
+		/* One that could not begin while others were in flight may when they are not. */
+		if (!bytes && begun == ended && was_in_flight) {
+			was_in_flight = false;
+			bytes = 1;
+		}
 		if (bytes > 0 && !lost && left && begun - ended < PD_DMA_IN_FLIGHT) {
 			struct segment *segment = &segments[begun % PD_DMA_IN_FLIGHT];
 
 			bytes = begin(send, segment, from, left, begun == ended);
+			was_in_flight = begun != ended;
 			if (bytes > 0) {
 				left -= bytes;
 				sent += bytes;
