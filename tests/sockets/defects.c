@@ -131,7 +131,7 @@ static const struct defect sockmap_defects[] = {
 #define NO_SEGMENTS MORE ", as there are no segments to fill"
 #define NO_QUEUE "redirected bytes are in the reader's buffer at once: none is unacknowledged"
 
-static const struct defect cpu_differences[] = {
+static const struct defect module_differences[] = {
 	{ "msg_more_is_held_back_for_the_rest", NO_SEGMENTS, false },
 	{ "cork_holds_back_until_it_is_pulled", NO_SEGMENTS, false },
 	{ "siocoutq_counts_what_a_full_socket_holds", NO_QUEUE, false },
@@ -155,7 +155,7 @@ const struct defect *defects_of(const char *engine)
 	if (!strcmp(engine, "sockmap"))
 		return sockmap_defects;
 	/* Else a first message goes over TCP, and with it what these cases send. */
-	return !strcmp(engine, "cpu") && place.poll_first ? cpu_differences : none;
+	return strcmp(engine, "tcp") && place.poll_first ? module_differences : none;
 }
 
 static const struct defect *find(const struct defect *defect, const char *name)

@@ -54,7 +54,8 @@ void end_choose_memory(bool huge)
 		fail("madvise: %s", strerror(errno));
 	memset(buf, 0, MAX_MESSAGE);
 	if (huge != (huge_bytes() >= HUGE_PAGE))
-		fail("the kernel %s huge pages", huge ? "gives no" : "does not keep to small pages: it gives");
+		fail("the kernel %s huge pages",
+		     huge ? "gives no" : "does not keep to small pages: it gives");
 }
 
 void end_open(struct end *end, int fd, enum reader reader)

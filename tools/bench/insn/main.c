@@ -321,8 +321,9 @@ static void count_row(struct run *run, int counter)
 	run->instructions = run->payload = run->tcp = 0;
 	for (unsigned int i = 0; i < test->connections; i++)
 		count_connection(run, counter);
-	printf("%s\t%zu\t%s\t%s\t%u\t%llu\t%.4f\n", test->name, test->size,
-	       readers[run->reader], run->huge ? "huge" : "pages", test->connections * test->counted, (unsigned long long)run->instructions,
+	printf("%s\t%zu\t%s\t%s\t%u\t%llu\t%.4f\n", test->name, test->size, readers[run->reader],
+	       run->huge ? "huge" : "pages", test->connections * test->counted,
+	       (unsigned long long)run->instructions,
 	       run->payload ? (double)run->tcp / (double)run->payload : 0);
 	fflush(stdout);
 	row = "";
