@@ -92,11 +92,12 @@ static int reserve(struct pd_dma_send *send, struct segment *segment)
 static int begin(struct pd_dma_send *send, struct segment *segment, struct iov_iter *from,
 		 size_t left, bool is_first)
 {
-	/* A page that has to be fetched may take for ever: others wait for what is in flight. */
-	unsigned int flags = is_first ? 0 : FOLL_NOFAULT;
 	int bytes;
 
-	segment->job = pd_dma_job_begin(from, left, flags, send->rest);
+	/* A page that has to be fetched may take for ever, and what is there is not for that to wait:
+	 * the CPU copies up to it, and waits as in TCP.
+	 */
+	segment->job = pd_dma_job_begin(from, left, FOLL_NOFAULT, send->rest);
 	if (!segment->job)
 		return 0;
 	segment->nr = 0;
@@ -140,21 +141,14 @@ int pd_send_by_dma(struct pd_dma_send *send, struct iov_iter *from, size_t left)
 {
 	struct segment segments[PD_DMA_IN_FLIGHT];
 	unsigned int begun = 0, ended = 0;
-	bool was_in_flight = false;
 	int bytes = 1, sent = 0;
 	u32 lost = 0;
 
 	for (;;) {
-		/* One that could not begin while others were in flight may when they are not. */
-		if (!bytes && begun == ended && was_in_flight) {
-			was_in_flight = false;
-			bytes = 1;
-		}
 		if (bytes > 0 && !lost && left && begun - ended < PD_DMA_IN_FLIGHT) {
 			struct segment *segment = &segments[begun % PD_DMA_IN_FLIGHT];
 
 			bytes = begin(send, segment, from, left, begun == ended);
-			was_in_flight = begun != ended;
 			if (bytes > 0) {
 				left -= bytes;
 				sent += bytes;
