@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/cpumask.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
@@ -290,17 +291,24 @@ int pd_calibrate(void)
 	return err;
 }
 
+/* From which size on DMA is never slower. Between two that were measured the times are taken to be
+ * on straight lines.
+ */
 static u32 from_of(const struct pd_calibrated *rows)
 {
-	u32 from = PD_DMA_NEVER;
-	int i;
+	const struct pd_calibrated *row;
+	u64 slower, faster;
 
-	for (i = PD_CALIBRATED_SIZES - 1; i >= 0; i--) {
-		if (rows[i].all_ns > rows[i].cpu_ns)
+	for (row = rows + PD_CALIBRATED_SIZES - 1; row >= rows; row--)
+		if (row->all_ns > row->cpu_ns)
 			break;
-		from = rows[i].bytes;
-	}
-	return from;
+	if (row < rows)
+		return rows->bytes;
+	if (row == rows + PD_CALIBRATED_SIZES - 1)
+		return PD_DMA_NEVER;
+	slower = row[0].all_ns - row[0].cpu_ns;
+	faster = row[1].cpu_ns - row[1].all_ns;
+	return row[0].bytes + div64_u64((row[1].bytes - row[0].bytes) * slower, slower + faster);
 }
 
 struct pd_dma_from pd_calibrated_from(int node)

@@ -28,7 +28,7 @@ extern struct list_head pd_calibrations;
  * each node in turn. Channels must stay meanwhile.
  */
 int pd_calibrate(void);
-/* From which on DMA was never slower on @node; PD_DMA_NEVER if it was, or nothing has been measured. */
+/* From which on DMA is never slower on @node; PD_DMA_NEVER if it is, or nothing was measured. */
 struct pd_dma_from pd_calibrated_from(int node);
 void pd_calibrate_exit(void);
 

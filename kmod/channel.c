@@ -13,7 +13,7 @@
 
 LIST_HEAD(pd_channels);
 LIST_HEAD(pd_channels_refused);
-DEFINE_MUTEX(pd_channels_mutex);
+DEFINE_MUTEX(pd_channels_mutex); /* the list, the plan, and what comes and goes */
 
 unsigned int pd_channels_wanted;
 module_param_named(dma_channels, pd_channels_wanted, uint, 0644);
@@ -204,7 +204,7 @@ static void wait_until_idle(struct pd_channel *channel)
 {
 	bool idle;
 
-	/* A copy ends after some time limits at the latest: nobody sleeps for anything else between. */
+	/* A copy ends after some time limits at the latest. */
 	do {
 		spin_lock_bh(&channel->lock);
 		idle = list_empty(&channel->copies);
@@ -319,7 +319,6 @@ static int add_channel(struct dma_chan *chan)
 	channel->node = dev_to_node(dev);
 	channel->align = (1U << chan->device->copy_align) - 1;
 	channel->max_bytes = dma_get_max_seg_size(dev) & ~channel->align;
-	channel->unordered = dma_has_cap(DMA_COMPLETION_NO_ORDER, chan->device->cap_mask);
 	spin_lock_init(&channel->lock);
 	mutex_init(&channel->stop_mutex);
 	INIT_WORK(&channel->renew, renew_stopped);

@@ -23,7 +23,6 @@ struct pd_channel {
 	int node; /* NUMA_NO_NODE: as near to one as to another */
 	u32 max_bytes; /* of a descriptor */
 	u32 align; /* of addresses and bytes, less 1 */
-	bool unordered; /* copies may end in another order than they were queued in */
 
 	spinlock_t lock; /* BH; protects what follows */
 	enum pd_channel_state state;
@@ -71,14 +70,14 @@ struct pd_cmdqs *pd_cmdqs(void);
 /* How many to have at most; 0: all. The module's parameter dma_channels. */
 extern unsigned int pd_channels_wanted;
 
-/* Acquire all that can be used, or are wanted; those that the module has already stay. Returns how many
- * it has then, -ENODEV if none, -ENOMEM. Process context, sleeps; the caller sees to it that
- * this and pd_channels_release() run one at a time.
+/* Acquire all that can be used, or are wanted; those that the module has already stay. Returns
+ * how many it has then, -ENODEV if none, -ENOMEM. Process context, sleeps; the caller sees to it
+ * that this and pd_channels_release() run one at a time.
  */
 int pd_channels_acquire(void);
 /* Give them back, once nothing is in flight on them. Process context, sleeps. */
 void pd_channels_release(void);
-/* Forget their faults: retired ones are acquired anew and active again. Process context, sleeps. */
+/* Forget their faults; retired ones are acquired anew. Process context, sleeps. */
 void pd_channels_reset(void);
 /* One more fault of @channel, under its lock. */
 void pd_channel_strike(struct pd_channel *channel);

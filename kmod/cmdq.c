@@ -399,7 +399,7 @@ u32 pd_cmdq_end(struct pd_copy *copy)
 		queue_descriptors(copy);
 	}
 	unmap_both(copy);
-	/* No strike for the channel: a program that writes to its memory meanwhile can do that, too. */
+	/* No strike for the channel: a program that writes to its buffer can do that, too. */
 	copy->lied = copy->copied > copy->begin &&
 		     !pd_copy_is_written(copy, copy->begin, copy->copied);
 	if (copy->lied)

@@ -34,10 +34,23 @@ void pd_side_add(struct pd_side *side, struct page *page, u32 offset, u32 bytes)
 void pd_side_add_window(struct pd_side *side, const struct pd_window *window, u32 from, u32 bytes)
 {
 	u32 at = window->offset + from, part;
+	struct page **page = window->pages + at / PAGE_SIZE;
+	unsigned long pfn;
+	u32 offset = offset_in_page(at);
 
-	for (; bytes; bytes -= part, at += part) {
-		part = min_t(u32, bytes, PAGE_SIZE - offset_in_page(at));
-		pd_side_add(side, window->pages[at / PAGE_SIZE], offset_in_page(at), part);
+	for (; bytes; bytes -= part, offset = 0) {
+		struct page *first = *page++;
+
+		/* A huge page is hundreds of them. */
+		pfn = page_to_pfn(first);
+		part = PAGE_SIZE - offset;
+		while (part < bytes && part + PAGE_SIZE <= PD_STRETCH_MAX &&
+		       page_to_pfn(*page) == ++pfn) {
+			part += PAGE_SIZE;
+			page++;
+		}
+		part = min(part, bytes);
+		pd_side_add(side, first, offset, part);
 	}
 }
 
@@ -62,7 +75,7 @@ static void *address_of(const struct cursor *cursor)
 	return sg_virt(cursor->stretch) + cursor->at;
 }
 
-static void move(struct cursor *cursor, u32 bytes)
+static __always_inline void move(struct cursor *cursor, u32 bytes)
 {
 	cursor->at += bytes;
 	if (cursor->at == cursor->stretch->length)
@@ -77,7 +90,7 @@ struct part {
 };
 
 /* The first part of bytes @from to @to, which are one at least. */
-static struct part first_part(struct pd_copy *copy, u32 from, u32 to)
+static __always_inline struct part first_part(struct pd_copy *copy, u32 from, u32 to)
 {
 	return (struct part){
 		.source = cursor_at(&copy->source, from),
@@ -86,7 +99,7 @@ static struct part first_part(struct pd_copy *copy, u32 from, u32 to)
 	};
 }
 
-static void next_part(struct part *part)
+static __always_inline void next_part(struct part *part)
 {
 	/* All memory has an address. */
 	BUILD_BUG_ON(IS_ENABLED(CONFIG_HIGHMEM));
@@ -117,7 +130,7 @@ void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to)
 /* ---- has it been written? ------------------------------------------------------------ */
 
 /* The last bytes of a part, as many as there are of eight. */
-static u64 tail_of(const void *begin, u32 bytes)
+static __always_inline u64 tail_of(const void *begin, u32 bytes)
 {
 	u64 tail = 0;
 
@@ -128,30 +141,39 @@ static u64 tail_of(const void *begin, u32 bytes)
 	return tail;
 }
 
-void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to)
+/* What the source does not have there. */
+static __always_inline void mark_tail(void *begin, u32 bytes, u64 tail)
+{
+	tail = ~tail;
+	if (likely(bytes >= sizeof(tail)))
+		memcpy(begin + bytes - sizeof(tail), &tail, sizeof(tail));
+	else
+		memcpy(begin, &tail, bytes);
+}
+
+/* Mark the end of each part, or see whether all have been written: then true. */
+static __always_inline bool pass_tails(struct pd_copy *copy, u32 from, u32 to, bool is_marking)
 {
 	struct part part = first_part(copy, from, to);
 	u64 tail;
 
 	while (part.left) {
 		next_part(&part);
-		/* What the source does not have there. */
-		tail = ~tail_of(part.from, part.bytes);
-		if (likely(part.bytes >= sizeof(tail)))
-			memcpy(part.to + part.bytes - sizeof(tail), &tail, sizeof(tail));
-		else
-			memcpy(part.to, &tail, part.bytes);
+		tail = tail_of(part.from, part.bytes);
+		if (is_marking)
+			mark_tail(part.to, part.bytes, tail);
+		else if (tail_of(part.to, part.bytes) != tail)
+			return false;
 	}
+	return true;
+}
+
+void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to)
+{
+	pass_tails(copy, from, to, true);
 }
 
 bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to)
 {
-	struct part part = first_part(copy, from, to);
-
-	while (part.left) {
-		next_part(&part);
-		if (tail_of(part.from, part.bytes) != tail_of(part.to, part.bytes))
-			return false;
-	}
-	return true;
+	return pass_tails(copy, from, to, false);
 }

@@ -11,7 +11,9 @@
 
 struct pd_channel;
 
-/* Stretches on either side: as many as a pinned one has pages, or its frames, where pages are large. */
+/* Stretches on either side: as many as a pinned one has pages, or its frames, where pages are
+ * large.
+ */
 #define PD_COPY_STRETCHES (PD_PINNED_MAX / PAGE_SIZE + 3)
 /* Bytes of one: what a device takes at once that says nothing of it. */
 #define PD_STRETCH_MAX (64 << 10)
@@ -52,8 +54,8 @@ void pd_side_add_window(struct pd_side *side, const struct pd_window *window, u3
 /* The CPU copies from byte @from up to @to. Any context. */
 void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to);
 /* Mark the end of each part of the target, from byte @from up to @to, that a descriptor may stand
- * for; and look whether all those up to @to have been written since. Drivers there are that say of a
- * descriptor which failed, or was never begun, that all went well. @from < @to. Any context.
+ * for; and look whether all those up to @to have been written since. Drivers there are that say
+ * of a descriptor which failed, or was never begun, that all went well. @from < @to. Any context.
  */
 void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to);
 bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to);

@@ -39,7 +39,9 @@ struct pd_dma_from {
 /* By NUMA node. */
 extern struct pd_dma_from pd_dma_from[MAX_NUMNODES];
 
-/* A program whose buffers turned out to be of ordinary pages is not looked at for so many messages. */
+/* A program whose buffers turned out to be of ordinary pages is not looked at for so many
+ * messages.
+ */
 #define PD_DMA_REST 63
 
 /* May DMA copy a message of @bytes? *@rest counts the messages for which it may not be tried. */
@@ -67,8 +69,9 @@ struct pd_dma_job {
 int pd_engine_dma_init(void);
 void pd_engine_dma_exit(void);
 /* User memory that @iter comes to next, of a message of @bytes, PD_PINNED_MAX at most, is pinned
- * and is the source or, with FOLL_WRITE in @flags, the target of a copy. NULL if that is not to be, and the
- * CPU copies: then *@rest may say for how long. Process context, may sleep, as pd_pin() does.
+ * and is the source or, with FOLL_WRITE in @flags, the target of a copy. NULL if that is not to
+ * be, and the CPU copies: then *@rest may say for how long. Process context, may sleep, as
+ * pd_pin() does.
  */
 struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, unsigned int flags,
 				    u8 *rest);

@@ -28,10 +28,12 @@ void pd_engine_dma_exit(void)
 	kmem_cache_destroy(jobs);
 }
 
-/* The stretches of @side are rather those of ordinary pages. */
+/* The stretches of @side are rather those of ordinary pages. One alone, what is left of a message
+ * for example, does not tell.
+ */
 static bool is_scattered(const struct pd_side *side)
 {
-	return side->nr * SCATTERED > side->bytes;
+	return side->nr > 1 && side->nr * SCATTERED > side->bytes;
 }
 
 struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, unsigned int flags,

@@ -30,8 +30,8 @@ static void wake_reader(struct pd_dma_send *send)
 		pd_conn_wake_reader(send->reader);
 }
 
-/* All of the window of a waiting reader, or as much of it as there is. Returns how many bytes, 0 if
- * there is none.
+/* All of the window of a waiting reader, or as much of it as there is. Returns how many bytes, 0
+ * if there is none.
  */
 static u32 fill_window(struct pd_dma_send *send, struct pd_dma_job *job)
 {
@@ -86,16 +86,16 @@ static int reserve(struct pd_dma_send *send, struct segment *segment)
 	return 0;
 }
 
-/* Start the next segment of @from, @left bytes at most. Returns how many bytes it has, 0 if it is not
- * for DMA, or -errno. If they are all there already, segment->nr is 0.
+/* Start the next segment of @from, @left bytes at most. Returns how many bytes it has, 0 if it is
+ * not for DMA, or -errno. If they are all there already, segment->nr is 0.
  */
 static int begin(struct pd_dma_send *send, struct segment *segment, struct iov_iter *from,
 		 size_t left, bool is_first)
 {
 	int bytes;
 
-	/* A page that has to be fetched may take for ever, and what is there is not for that to wait:
-	 * the CPU copies up to it, and waits as in TCP.
+	/* A page that has to be fetched may take for ever, and what is there is not for that to
+	 * wait: the CPU copies up to it, and waits as in TCP.
 	 */
 	segment->job = pd_dma_job_begin(from, left, FOLL_NOFAULT, send->rest);
 	if (!segment->job)

@@ -15,8 +15,8 @@ struct pd_dma_send {
 	u64 dma_bytes; /* what DMA has copied is added */
 };
 
-/* Copy bytes of @from to the reader, @left at most, as far as DMA copies them and there is room. All that
- * it has begun is over when it returns how many; 0: the CPU's turn, for a part at least;
+/* Copy bytes of @from to the reader, @left at most, as far as DMA copies them and there is room.
+ * All that it has begun is over when it returns how many; 0: the CPU's turn, for a part at least;
  * -errno as pd_rbt_reserve() says. Process context, sleeps, the sender's socket is locked.
  */
 int pd_send_by_dma(struct pd_dma_send *send, struct iov_iter *from, size_t left);

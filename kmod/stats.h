@@ -15,7 +15,7 @@ enum pd_stat {
 	PD_STAT_CPU_BYTES, /* payload that was redirected, copied by the CPU */
 	PD_STAT_CPU_MESSAGES, /* send() calls, or parts of them, that moved it */
 	PD_STAT_CPU_DIRECT_BYTES, /* of these, straight into the memory of a waiting reader */
-	PD_STAT_DMA_BYTES, /* payload that was redirected, copied by DMA (the CPU's part is not counted) */
+	PD_STAT_DMA_BYTES, /* redirected payload that DMA copied */
 	PD_STAT_DMA_DIRECT_BYTES, /* of these, straight into the memory of a waiting reader */
 	PD_STAT_DMA_DRAINED_BYTES, /* payload that DMA copied out of a receive buffer */
 	PD_STAT_DMA_SEGMENTS, /* copies that were given to a channel */
