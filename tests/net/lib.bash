@@ -163,8 +163,11 @@ in_ns() {
 
 # ---- pdload ------------------------------------------------------------------
 
+# With dma the channels of tests/kmod, or those of the machine, copy all that they can.
 up() {
-	"$PDLOAD" up --cgroup "/$TAG/in" --engine "$ENGINE" "$@"
+	[ "$ENGINE" != dma ] || [ -d /sys/class/dma/dma0chan0 ] || modprobe pd_test_dma || return 1
+	"$PDLOAD" up --cgroup "/$TAG/in" --engine "$ENGINE" "$@" || return 1
+	[ "$ENGINE" != dma ] || "$PDLOAD" engines --threshold 4096
 }
 
 # What follows is about the kernel's own redirection, or about the module.

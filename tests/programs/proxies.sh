@@ -91,7 +91,7 @@ workload() {
 	local address
 	result=$WORK/$1.result
 
-	[ "$ENGINE" = cpu ] || fetch "$SERVER" || return 1
+	[ "$ENGINE" != sockmap ] || fetch "$SERVER" || return 1
 	for address in "${PROXIES[@]}"; do
 		if ! fetch "$address"; then
 			cat "$WORK/haproxy.log" "$WORK/go.log"

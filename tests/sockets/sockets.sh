@@ -58,20 +58,25 @@ suite() {
 		*) args+=(10.1.0.2) ;;
 		esac
 		# Once with every byte redirected: else the first ones go over TCP.
-		[ "$1" != cpu ] || args+=(--poll-first)
+		[[ $1 != cpu && $1 != dma ]] || args+=(--poll-first)
 	fi
 	spawn run - in "$SOCKETS" "${args[@]}"
 	wait "${PID[run]}" || true
 	show_cases "$1, $2, $3"
 }
 
-for engine in "${engines[@]}"; do
-	[ "$engine" = tcp ] || check "pdload up --engine $engine" up --all --engine "$engine"
+dma_copied() {
+	awk '$1 == "DmaBytes" { exit $2 == 0 }' /proc/pipedevice_stat
+}
+
+for ENGINE in "${engines[@]}"; do
+	[ "$ENGINE" = tcp ] || check "pdload up --engine $ENGINE" up --all
 	for family in "${families[@]}"; do
 		for placement in "${placements[@]}"; do
-			suite "$engine" "$family" "$placement"
+			suite "$ENGINE" "$family" "$placement"
 		done
 	done
-	[ "$engine" = tcp ] || check "pdload down" down
+	[ "$ENGINE" != dma ] || check "dma: channels have copied" dma_copied
+	[ "$ENGINE" = tcp ] || check "pdload down" down
 done
 finish

@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "$0")/../../tests/net/lib.bash"
 
 [ $# -gt 0 ] || set -- redis nginx postgresql python openssl
-export ENGINE=cpu PDLOAD SMALLER=${SMALLER:-20} PATIENCE=${PATIENCE:-10}
+export ENGINE=${ENGINE:-cpu} PDLOAD SMALLER=${SMALLER:-20} PATIENCE=${PATIENCE:-10}
 
 if [ "$(hostname)" != pipedevice-vm ]; then
 	echo "Bail out! loads a module: only for a machine of tools/vm/run.sh"
