@@ -6,7 +6,7 @@
 
 set terminal svg size 1100,1400 dynamic font "sans-serif,13" background "white"
 set output out
-set multiplot layout 4,2 title "Instructions executed, over those of plain TCP (veth)\n{/*0.75 ".note."}" \
+set multiplot layout 4,2 title "Instructions executed, over those of plain TCP (veth): lower is better\n{/*0.75 ".note."}" \
 	font ",16" offset 0,-0.5 margins 0.07,0.98,0.04,0.915 spacing 0.07,0.07
 
 set style line 1 lc rgb "#4393c3" lw 1.5 dt 2 pt 6 ps 0.7
@@ -21,8 +21,8 @@ set grid y lc rgb "#dddddd"
 set border 3 lc rgb "#808080"
 set tics nomirror
 set logscale x 2
-set key top right font ",10" samplen 2 maxrows 2
-set yrange [0:1.3]
+set key top right font ",10" samplen 2 maxrows 3
+set yrange [0:1.5]
 set xlabel "message size" offset 0,0.5
 set ylabel "instructions / those of TCP" font ",11" offset 1.5
 set xtics ("64 B" 64, "256 B" 256, "1 K" 1024, "4 K" 4096, "16 K" 16384, "64 K" 65536, "256 K" 262144, "1 M" 1048576)
@@ -36,20 +36,20 @@ do for [reader in "blocking epoll huge"] {
 	do for [test in "rr stream"] {
 		if (test eq "rr") { set xrange [45:93000]; label = "Request/response" } \
 		else { set xrange [720:1500000]; label = "Stream" }
-		set title label.", ".how." (lower is better)" font ",12"
+		set title label.", ".how font ",12"
 		if (reader eq "huge" && test eq "stream") {
 			plot for [e = first:5] file(test, reader, word(engines, e)) using 1:2 with linespoints ls e title word(engines, e), \
-				data."/stream-huge-target.tsv" using 1:2 with points ls 7 title "target of dma", 1 with lines ls 9 notitle
+				data."/stream-huge-target.tsv" using 1:2 with points ls 7 title "dma: target", 1 with lines ls 9 notitle
 		} else { if (reader eq "huge") {
 			plot for [e = first:5] file(test, reader, word(engines, e)) using 1:2 with linespoints ls e title word(engines, e), \
 				1 with lines ls 9 notitle
 		} else { if (test eq "stream") {
 			plot for [e = first:5] file(test, reader, word(engines, e)) using 1:2 with linespoints ls e title word(engines, e), \
-				data."/stream-target.tsv" using 1:2 with points ls 8 title "target of cpu", \
-				data."/stream-dma-target.tsv" using 1:2 with points ls 7 title "of dma", 1 with lines ls 9 notitle
+				data."/stream-target.tsv" using 1:2 with points ls 8 title "cpu: target", \
+				data."/stream-dma-target.tsv" using 1:2 with points ls 7 title "dma: target", 1 with lines ls 9 notitle
 		} else {
 			plot for [e = first:5] file(test, reader, word(engines, e)) using 1:2 with linespoints ls e title word(engines, e), \
-				data."/rr-target.tsv" using 1:2 with points ls 8 title "target of cpu", 1 with lines ls 9 notitle
+				data."/rr-target.tsv" using 1:2 with points ls 8 title "cpu: target", 1 with lines ls 9 notitle
 		} } }
 	}
 }
@@ -62,7 +62,7 @@ set xlabel ""
 set boxwidth 0.5
 set style fill solid 0.9 noborder
 set key top left
-set title "Connect, 64 B each way, close (lower is better)" font ",12"
+set title "Connect, 64 B each way, close" font ",12"
 plot data."/life.tsv" using 0:2:xtic(1) with boxes lc rgb "#b2182b" notitle, \
-	1.1 with lines lc rgb "#404040" dt 2 title "target of cpu", 1 with lines ls 9 notitle
+	1.1 with lines lc rgb "#404040" dt 2 title "cpu: target", 1 with lines ls 9 notitle
 unset multiplot
