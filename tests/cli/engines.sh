@@ -130,6 +130,8 @@ ON=("dma on" "channels_wanted 0" "timeout_ms 1000"
 	"threshold 0 65536"
 	"measured 0 4096 700 1500 2100"
 	"measured 0 1048576 150000 141000 40000")
+HUGE=("threshold_huge 0 never"
+	"measured_huge 0 1048576 150000 141000 40000")
 OFF=("dma off" "channels_wanted 0" "timeout_ms 1000")
 
 without_dma() {
@@ -172,17 +174,32 @@ shows() {
 	exits 0 && [ ! -s "$DIR/err" ] && grep -q '^DMA is on: 1 of 2 channels active;' "$DIR/out" &&
 		grep -Eq '^dma0chan0 +xilinx-zynqmp-dma +0 +32 +active +12 +1.5M +0 +0$' "$DIR/out" &&
 		grep -Eq "^dma2chan0 +ioatdma +it can't copy to odd addresses\$" "$DIR/out" &&
-		grep -Eq '^ *0 +64K +measured$' "$DIR/out" &&
-		grep -Eq '^ *0 +1M +150 us +6.99 +141 us +7.44 +40.0 us +26.2 +dma +dma$' "$DIR/out" && true
+		grep -Eq '^ *0 +64K +64K +measured$' "$DIR/out" &&
+		grep -Eq '^ *0 +ordinary +1M +150 us +6.99 +141 us +7.44 +40.0 us +26.2 +dma +dma$' "$DIR/out" && true
 	verdict "engines shows channels, the threshold and what was measured"
 	run "$DIR/file" --json
 	exits 0 && json '.dma and .timeout_ms == 1000 and .channels_wanted == 0
 		and (.channels | length == 2 and .[1].state == "retired" and .[1].errors == 5)
 		and .refused[0].driver == "ioatdma"
-		and .thresholds == [{"node": 0, "bytes": 65536, "by": "measured"}]
-		and .measured[1] == {"node": 0, "bytes": 1048576, "cpu_ns": 150000, "one_ns": 141000,
+		and .thresholds == [{"node": 0, "bytes": 65536, "huge_bytes": 65536, "by": "measured"}]
+		and .measured[1] == {"node": 0, "pages": "ordinary", "bytes": 1048576, "cpu_ns": 150000, "one_ns": 141000,
 			"all_ns": 40000, "faster": "dma", "copied_by": "dma"}' && true
 	verdict "engines --json has all of it"
+	new_file "${ON[@]}" "${HUGE[@]}"
+	run "$DIR/file"
+	exits 0 && [ ! -s "$DIR/err" ] && grep -Eq '^ *0 +64K +never +measured$' "$DIR/out" &&
+		grep -Eq '^ *0 +huge +1M +150 us .* +dma +cpu$' "$DIR/out" && true
+	verdict "engines shows apart what holds for buffers in huge pages"
+	run "$DIR/file" --json
+	exits 0 && json '.thresholds == [{"node": 0, "bytes": 65536, "huge_bytes": null, "by": "measured"}]
+		and (.measured | length == 3)
+		and .measured[2] == {"node": 0, "pages": "huge", "bytes": 1048576, "cpu_ns": 150000,
+			"one_ns": 141000, "all_ns": 40000, "faster": "dma", "copied_by": "cpu"}' && true
+	verdict "engines --json does so, too"
+	new_file "${ON[@]}" "${HUGE[@]}" "threshold_huge 0 4096"
+	run "$DIR/file"
+	exits 1 && says "can't read /proc/pipedevice_engines: line 12 is not understood" && true
+	verdict "a second threshold for huge pages of one node is refused"
 	new_file "${ON[@]}" "channel dma3chan0"
 	run "$DIR/file"
 	exits 1 && says "can't read /proc/pipedevice_engines: line 10 is not understood" && true

@@ -27,9 +27,13 @@ static const char good[] =
 	"threshold 0 65536\n"
 	"threshold 1 never\n"
 	"threshold_set 1 1048576\n"
+	"threshold_huge 0 4096\n"
+	"threshold_huge 1 never\n"
 	"measured 0 4096 700 1500 2100\n"
 	"measured 0 1048576 150000 141000 40000\n"
-	"measured 1 4096 700 0 0\n";
+	"measured 1 4096 700 0 0\n"
+	"measured_huge 0 4096 700 600 600\n"
+	"measured_huge 1 1048576 150000 40000 0\n";
 
 static int parse_bytes(const char *text, size_t len, struct pd_engines *engines,
 		       char why[PD_ENGINE_WHY])
@@ -83,12 +87,23 @@ static void every_line_that_the_module_writes_is_read(void **state)
 	assert_string_equal(engines.refused[1].driver, "");
 	assert_string_equal(engines.refused[1].reason, "busy");
 
-	assert_int_equal(engines.nr_measured, 3);
+	assert_int_equal(engines.nr_thresholds, 2);
+	assert_true(engines.thresholds[0].bytes == 65536);
+	assert_true(engines.thresholds[0].huge_bytes == 4096);
+	assert_true(engines.thresholds[1].bytes == 1048576);
+	assert_true(engines.thresholds[1].huge_bytes == PD_ENGINE_NEVER);
+
+	assert_int_equal(engines.nr_measured, 5);
 	assert_true(engines.measured[1].size == 1048576);
 	assert_true(engines.measured[1].cpu_ns == 150000);
 	assert_true(engines.measured[1].one_ns == 141000);
 	assert_true(engines.measured[1].all_ns == 40000);
 	assert_int_equal(engines.measured[2].node, 1);
+	assert_false(engines.measured[2].huge);
+	assert_true(engines.measured[3].huge);
+	assert_true(engines.measured[4].huge);
+	assert_int_equal(engines.measured[4].node, 1);
+	assert_true(engines.measured[4].one_ns == 40000);
 	pd_engine_file__free(&engines);
 }
 
@@ -114,6 +129,41 @@ static void threshold_set_by_hand_is_in_force_whichever_line_comes_first(void **
 		assert_true(engines.thresholds[1].bytes == 8192);
 		pd_engine_file__free(&engines);
 	}
+}
+
+static void threshold_of_huge_pages_stands_by_the_other_whichever_line_comes_first(void **state)
+{
+	static const char *const texts[] = {
+		HEAD "threshold 0 4096\nthreshold_huge 0 8192\n",
+		HEAD "threshold_huge 0 8192\nthreshold 0 4096\n",
+		HEAD "threshold_huge 0 8192\nthreshold_set 0 4096\nthreshold 0 1\n",
+		HEAD "threshold 0 1\nthreshold_huge 0 8192\nthreshold_set 0 4096\n",
+	};
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct pd_engines engines;
+		char why[PD_ENGINE_WHY];
+
+		assert_int_equal(parse(texts[i], &engines, why), 0);
+		assert_int_equal(engines.nr_thresholds, 1);
+		assert_true(engines.thresholds[0].by_hand == (i > 1));
+		assert_true(engines.thresholds[0].bytes == 4096);
+		assert_true(engines.thresholds[0].huge_bytes == 8192);
+		pd_engine_file__free(&engines);
+	}
+}
+
+static void threshold_of_an_older_module_is_that_of_huge_pages_too(void **state)
+{
+	struct pd_engines engines;
+	char why[PD_ENGINE_WHY];
+
+	assert_int_equal(parse(HEAD "threshold 0 4096\nthreshold 1 never\nthreshold_set 1 1\n",
+			       &engines, why),
+			 0);
+	assert_true(engines.thresholds[0].huge_bytes == 4096);
+	assert_true(engines.thresholds[1].huge_bytes == 1);
+	pd_engine_file__free(&engines);
 }
 
 static void module_without_channels_and_lines_of_a_newer_one_are_read(void **state)
@@ -167,9 +217,18 @@ static void malformed_line_is_refused_and_named(void **state)
 		"threshold_set 0 \n",
 		"threshold 0 4096\nthreshold 0 8192\n",
 		"threshold_set 0 4096\nthreshold_set 0 4096\n",
+		"threshold_huge\n",
+		"threshold_huge 0\n",
+		"threshold_huge all 4096\n",
+		"threshold_huge 0 4K\n",
+		"threshold_huge 0 4096 8192\n",
+		"threshold 0 1\nthreshold_huge 0 4096\nthreshold_huge 0 4096\n",
 		"measured 0 4096 1 2\n",
 		"measured 0 4096 1 2 -3\n",
 		"measured 0 4096 1 2 3 4\n",
+		"measured_huge 0 4096 1 2\n",
+		"measured_huge 0 4096 1 2 3 4\n",
+		"measured_huge 0 4096 1 2 -3\n",
 		"measured 0 4096 1 2 3", /* cut off: 3 may be the beginning of 34 */
 	};
 
@@ -180,7 +239,7 @@ static void malformed_line_is_refused_and_named(void **state)
 		snprintf(text, sizeof(text), HEAD "%s", lines[i]);
 		if (parse(text, &engines, why) != -EPROTO)
 			fail_msg("accepted: %s", lines[i]);
-		if (strncmp(why, "line 4 ", 7) && strncmp(why, "line 5 ", 7))
+		if (strncmp(why, "line ", 5) || why[5] < '4' || why[5] > '6')
 			fail_msg("%s: %s", lines[i], why);
 		assert_null(engines.channels);
 		assert_null(engines.thresholds);
@@ -200,6 +259,8 @@ static void text_without_a_line_that_must_be_there_is_refused(void **state)
 		{ "dma on\ntimeout_ms 1\n", "it has no line channels_wanted" },
 		{ "dma on\nchannels_wanted 0\n", "it has no line timeout_ms" },
 		{ "unknown\n", "it has no line dma" },
+		{ HEAD "threshold 0 1\nthreshold_huge 1 1\n",
+		  "it has a line threshold_huge 1 and no line threshold 1" },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -305,15 +366,22 @@ static void report_shows_channels_thresholds_and_what_was_measured(void **state)
 		"dma2chan0  ioatdma  can't reach memory above 4 GiB\n"
 		"dma3chan0  -        busy\n"
 		"\n"
-		"NODE  DMA FROM  WHICH WAS\n"
-		"   0       64K  measured\n"
-		"   1        1M  set by hand\n"
+		"NODE  DMA FROM  IN HUGE PAGES  WHICH WAS\n"
+		"   0       64K             4K  measured\n"
+		"   1        1M          never  set by hand\n"
 		"\n"
-		"NODE  COPY OF     CPU  GB/s  ONE CHANNEL  GB/s  ALL CHANNELS  GB/s  FASTER  COPIED "
-		"BY\n"
-		"   0       4K  700 ns  5.85      1.50 us  2.73       2.10 us  1.95  cpu     cpu\n"
-		"   0       1M  150 us  6.99       141 us  7.44       40.0 us  26.2  dma     dma\n"
-		"   1       4K  700 ns  5.85            -     -             -     -  -       cpu\n";
+		"NODE  PAGES     COPY OF     CPU  GB/s  ONE CHANNEL  GB/s  ALL CHANNELS  GB/s  FASTER"
+		"  COPIED BY\n"
+		"   0  ordinary       4K  700 ns  5.85      1.50 us  2.73       2.10 us  1.95  cpu   "
+		"  cpu\n"
+		"   0  ordinary       1M  150 us  6.99       141 us  7.44       40.0 us  26.2  dma   "
+		"  dma\n"
+		"   1  ordinary       4K  700 ns  5.85            -     -             -     -  -     "
+		"  cpu\n"
+		"   0  huge           4K  700 ns  5.85       600 ns  6.83        600 ns  6.83  dma   "
+		"  dma\n"
+		"   1  huge           1M  150 us  6.99      40.0 us  26.2             -     -  dma   "
+		"  cpu\n";
 	struct pd_engines engines;
 	char why[PD_ENGINE_WHY];
 	char *text = NULL;
@@ -365,6 +433,11 @@ static void json_has_the_same_and_null_for_what_is_not_there(void **state)
 	assert_string_equal(item(doc, "thresholds", 0, "by")->valuestring, "measured");
 	assert_int_equal(item(doc, "thresholds", 1, "bytes")->valueint, 1048576);
 	assert_string_equal(item(doc, "thresholds", 1, "by")->valuestring, "hand");
+	assert_int_equal(item(doc, "thresholds", 0, "huge_bytes")->valueint, 4096);
+	assert_true(cJSON_IsNull(item(doc, "thresholds", 1, "huge_bytes")));
+	assert_string_equal(item(doc, "measured", 1, "pages")->valuestring, "ordinary");
+	assert_string_equal(item(doc, "measured", 4, "pages")->valuestring, "huge");
+	assert_string_equal(item(doc, "measured", 4, "copied_by")->valuestring, "cpu");
 	assert_string_equal(item(doc, "measured", 1, "faster")->valuestring, "dma");
 	assert_string_equal(item(doc, "measured", 1, "copied_by")->valuestring, "dma");
 	assert_true(cJSON_IsNull(item(doc, "measured", 2, "one_ns")));
@@ -395,6 +468,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_line_that_the_module_writes_is_read),
 		cmocka_unit_test(threshold_set_by_hand_is_in_force_whichever_line_comes_first),
+		cmocka_unit_test(
+			threshold_of_huge_pages_stands_by_the_other_whichever_line_comes_first),
+		cmocka_unit_test(threshold_of_an_older_module_is_that_of_huge_pages_too),
 		cmocka_unit_test(module_without_channels_and_lines_of_a_newer_one_are_read),
 		cmocka_unit_test(malformed_line_is_refused_and_named),
 		cmocka_unit_test(text_without_a_line_that_must_be_there_is_refused),

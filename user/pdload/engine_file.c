@@ -150,35 +150,74 @@ static int parse_refused(struct line *line, struct pd_engines *engines)
 	return 0;
 }
 
-/* Of a node's two, the one that was set by hand is in force, whichever comes first. */
-static int parse_threshold(struct line *line, struct pd_engines *engines, bool by_hand)
+/* The one of that node, a new one if there is none yet; NULL if there is no memory. */
+static struct pd_engine_threshold *threshold_of(struct pd_engines *engines, int node)
 {
-	struct pd_engine_threshold *threshold = NULL;
-	int node = take_node(line);
-	__u64 bytes = take_threshold(line);
+	struct pd_engine_threshold *threshold;
 
 	for (size_t i = 0; i < engines->nr_thresholds; i++) {
 		if (engines->thresholds[i].node == node)
-			threshold = &engines->thresholds[i];
+			return &engines->thresholds[i];
 	}
-	if (threshold && threshold->by_hand && !by_hand)
-		return 0;
-	if (threshold && threshold->by_hand == by_hand)
-		line->wrong = true;
-	if (!threshold) {
-		threshold = grow(engines->thresholds, engines->nr_thresholds, sizeof(*threshold));
-		if (!threshold)
-			return -ENOMEM;
-		engines->thresholds = threshold;
-		threshold += engines->nr_thresholds++;
-	}
+	threshold = grow(engines->thresholds, engines->nr_thresholds, sizeof(*threshold));
+	if (!threshold)
+		return NULL;
+	engines->thresholds = threshold;
+	threshold += engines->nr_thresholds++;
 	threshold->node = node;
+	return threshold;
+}
+
+/* Of a node's two, the one that was set by hand is in force, whichever comes first. */
+static int parse_threshold(struct line *line, struct pd_engines *engines, bool by_hand)
+{
+	struct pd_engine_threshold *threshold = threshold_of(engines, take_node(line));
+	__u64 bytes = take_threshold(line);
+
+	if (!threshold)
+		return -ENOMEM;
+	if (threshold->has_bytes && threshold->by_hand == by_hand)
+		line->wrong = true;
+	if (threshold->by_hand)
+		return 0;
+	threshold->has_bytes = true;
 	threshold->bytes = bytes;
 	threshold->by_hand = by_hand;
 	return 0;
 }
 
-static int parse_measured(struct line *line, struct pd_engines *engines)
+static int parse_threshold_huge(struct line *line, struct pd_engines *engines)
+{
+	struct pd_engine_threshold *threshold = threshold_of(engines, take_node(line));
+
+	if (!threshold)
+		return -ENOMEM;
+	if (threshold->has_huge)
+		line->wrong = true;
+	threshold->has_huge = true;
+	threshold->huge_bytes = take_threshold(line);
+	return 0;
+}
+
+/* A module without lines for huge pages has one threshold for all. */
+static int complete_thresholds(struct pd_engines *engines, char why[PD_ENGINE_WHY])
+{
+	for (size_t i = 0; i < engines->nr_thresholds; i++) {
+		struct pd_engine_threshold *threshold = &engines->thresholds[i];
+
+		if (!threshold->has_bytes) {
+			snprintf(why, PD_ENGINE_WHY,
+				 "it has a line threshold_huge %d and no line threshold %d",
+				 threshold->node, threshold->node);
+			return -EPROTO;
+		}
+		if (!threshold->has_huge)
+			threshold->huge_bytes = threshold->bytes;
+	}
+	return 0;
+}
+
+static int parse_measured(struct line *line, struct pd_engines *engines, bool huge)
 {
 	struct pd_engine_measured *measured =
 		grow(engines->measured, engines->nr_measured, sizeof(*measured));
@@ -188,6 +227,7 @@ static int parse_measured(struct line *line, struct pd_engines *engines)
 	engines->measured = measured;
 	measured += engines->nr_measured++;
 	measured->node = take_node(line);
+	measured->huge = huge;
 	measured->size = take_number(line);
 	measured->cpu_ns = take_number(line);
 	measured->one_ns = take_number(line);
@@ -229,8 +269,12 @@ static int parse_line(struct line *line, struct pd_engines *engines, unsigned in
 		err = parse_threshold(line, engines, false);
 	} else if (!strcmp(word, "threshold_set")) {
 		err = parse_threshold(line, engines, true);
+	} else if (!strcmp(word, "threshold_huge")) {
+		err = parse_threshold_huge(line, engines);
 	} else if (!strcmp(word, "measured")) {
-		err = parse_measured(line, engines);
+		err = parse_measured(line, engines, false);
+	} else if (!strcmp(word, "measured_huge")) {
+		err = parse_measured(line, engines, true);
 	} else {
 		return 0;
 	}
@@ -278,6 +322,8 @@ int pd_engine_file__parse(FILE *file, struct pd_engines *engines, char why[PD_EN
 			 !(seen & SEEN_WANTED) ? "channels_wanted" :
 						 "timeout_ms");
 		err = -EPROTO;
+	} else if (!err) {
+		err = complete_thresholds(engines, why);
 	}
 	free(text);
 	if (err)

@@ -37,13 +37,17 @@ struct pd_engines {
 
 	struct pd_engine_threshold {
 		int node;
-		bool by_hand; /* set, not measured */
-		__u64 bytes; /* from this size on DMA copies */
+		bool by_hand; /* set, not measured; holds for both kinds of pages */
+		/* From this size on DMA copies. */
+		__u64 bytes; /* buffers in ordinary pages */
+		__u64 huge_bytes; /* in huge ones; as @bytes of a module that makes no difference */
+		bool has_bytes, has_huge; /* lines that were there */
 	} * thresholds; /* in force: one a node */
 	size_t nr_thresholds;
 
 	struct pd_engine_measured {
 		int node;
+		bool huge; /* of buffers in huge pages */
 		__u64 size;
 		/* ns for a copy of that size; 0: not measured */
 		__u64 cpu_ns;

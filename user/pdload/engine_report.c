@@ -64,14 +64,18 @@ static const char *faster(const struct pd_engine_measured *m)
 	return dma < m->cpu_ns ? "dma" : "cpu";
 }
 
-/* Who copies that size, as the threshold of the node says. */
+/* Who copies that size in such pages, as the threshold of the node says. */
 static const char *copied_by(const struct pd_engines *engines, const struct pd_engine_measured *m)
 {
+	__u64 bytes;
+
 	for (size_t i = 0; i < engines->nr_thresholds; i++) {
 		const struct pd_engine_threshold *t = &engines->thresholds[i];
 
-		if (t->node == m->node)
-			return t->bytes != PD_ENGINE_NEVER && m->size >= t->bytes ? "dma" : "cpu";
+		if (t->node != m->node)
+			continue;
+		bytes = m->huge ? t->huge_bytes : t->bytes;
+		return bytes != PD_ENGINE_NEVER && m->size >= bytes ? "dma" : "cpu";
 	}
 	return "cpu";
 }
@@ -79,6 +83,11 @@ static const char *copied_by(const struct pd_engines *engines, const struct pd_e
 static const char *origin(const struct pd_engine_threshold *t)
 {
 	return t->by_hand ? "hand" : "measured";
+}
+
+static const char *pages_of(const struct pd_engine_measured *m)
+{
+	return m->huge ? "huge" : "ordinary";
 }
 
 /* ---- text ---- */
@@ -128,18 +137,24 @@ static void print_refused(const struct pd_engines *engines, FILE *out)
 	print_table(table, out);
 }
 
+static void print_from(struct pd_table *table, __u64 from)
+{
+	char bytes[PD_BYTES_TEXT];
+
+	pd_table__cell(table, "%s",
+		       from == PD_ENGINE_NEVER ? "never" : pd_format__bytes(bytes, from));
+}
+
 static void print_thresholds(const struct pd_engines *engines, FILE *out)
 {
-	struct pd_table *table = pd_table__new(">NODE|>DMA FROM|WHICH WAS");
+	struct pd_table *table = pd_table__new(">NODE|>DMA FROM|>IN HUGE PAGES|WHICH WAS");
 
 	for (size_t i = 0; i < engines->nr_thresholds; i++) {
 		const struct pd_engine_threshold *t = &engines->thresholds[i];
-		char bytes[PD_BYTES_TEXT];
 
 		pd_table__cell(table, "%d", t->node);
-		pd_table__cell(table, "%s",
-			       t->bytes == PD_ENGINE_NEVER ? "never" :
-							     pd_format__bytes(bytes, t->bytes));
+		print_from(table, t->bytes);
+		print_from(table, t->huge_bytes);
 		pd_table__cell(table, "%s", t->by_hand ? "set by hand" : "measured");
 	}
 	print_table(table, out);
@@ -155,7 +170,7 @@ static void print_time(struct pd_table *table, __u64 size, __u64 ns)
 
 static void print_measured(const struct pd_engines *engines, FILE *out)
 {
-	struct pd_table *table = pd_table__new(">NODE|>COPY OF|>CPU|>GB/s|>ONE CHANNEL|>GB/s"
+	struct pd_table *table = pd_table__new(">NODE|PAGES|>COPY OF|>CPU|>GB/s|>ONE CHANNEL|>GB/s"
 					       "|>ALL CHANNELS|>GB/s|FASTER|COPIED BY");
 
 	for (size_t i = 0; i < engines->nr_measured; i++) {
@@ -163,6 +178,7 @@ static void print_measured(const struct pd_engines *engines, FILE *out)
 		char size[PD_BYTES_TEXT];
 
 		pd_table__cell(table, "%d", m->node);
+		pd_table__cell(table, "%s", pages_of(m));
 		pd_table__cell(table, "%s", pd_format__bytes(size, m->size));
 		print_time(table, m->size, m->cpu_ns);
 		print_time(table, m->size, m->one_ns);
@@ -216,6 +232,14 @@ static void add_ns(cJSON *item, const char *name, __u64 ns)
 		cJSON_AddNullToObject(item, name);
 }
 
+static void add_from(cJSON *item, const char *name, __u64 from)
+{
+	if (from == PD_ENGINE_NEVER)
+		cJSON_AddNullToObject(item, name);
+	else
+		pd_json__u64(item, name, from);
+}
+
 static void channels_to_json(const struct pd_engines *engines, cJSON *doc)
 {
 	cJSON *list = cJSON_AddArrayToObject(doc, "channels");
@@ -258,10 +282,8 @@ cJSON *pd_engine_report__json(const struct pd_engines *engines)
 		cJSON *item = add_item(list);
 
 		cJSON_AddNumberToObject(item, "node", t->node);
-		if (t->bytes == PD_ENGINE_NEVER)
-			cJSON_AddNullToObject(item, "bytes");
-		else
-			pd_json__u64(item, "bytes", t->bytes);
+		add_from(item, "bytes", t->bytes);
+		add_from(item, "huge_bytes", t->huge_bytes);
 		cJSON_AddStringToObject(item, "by", origin(t));
 	}
 	list = cJSON_AddArrayToObject(doc, "measured");
@@ -270,6 +292,7 @@ cJSON *pd_engine_report__json(const struct pd_engines *engines)
 		cJSON *item = add_item(list);
 
 		cJSON_AddNumberToObject(item, "node", m->node);
+		cJSON_AddStringToObject(item, "pages", pages_of(m));
 		pd_json__u64(item, "bytes", m->size);
 		add_ns(item, "cpu_ns", m->cpu_ns);
 		add_ns(item, "one_ns", m->one_ns);

@@ -30,7 +30,7 @@ enum { OPT_THRESHOLD = 0x6501, OPT_NODE, OPT_CALIBRATE, OPT_RESET, OPT_TIMEOUT }
 
 static const struct argp_option argp_options[] = {
 	{ "threshold", OPT_THRESHOLD, "BYTES|never|measured", 0,
-	  "From which size on DMA copies a message (64K, 1M, ...)", 0 },
+	  "From which size on DMA copies a message (64K, 1M, ...), whichever pages it is in", 0 },
 	{ "node", OPT_NODE, "N", 0, "Of which NUMA node --threshold is (all)", 0 },
 	{ "calibrate", OPT_CALIBRATE, NULL, 0, "Measure anew, for some seconds", 0 },
 	{ "reset", OPT_RESET, NULL, 0, "Use retired channels again", 0 },
@@ -269,7 +269,8 @@ int pd_engines__main(int argc, char **argv)
 		.parser = parse_option,
 		.children = pd_args_json,
 		.doc = "Show the channels of the DMA engine, from which size on they copy, and how "
-		       "long they and the CPU were measured to take; or set one of these.\v"
+		       "long they and the CPU were measured to take, for buffers in ordinary and in "
+		       "huge pages apart; or set one of these.\v"
 		       "Exit code 3 if the module is not loaded or DMA is off.",
 	};
 	struct options options = { .node = -1 };
