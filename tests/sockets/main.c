@@ -52,7 +52,8 @@ static const struct argp_option argp_options[] = {
 	  "Ask it whether each case was accelerated, and to release connections", 0 },
 	{ "poll-first", KEY_POLL, NULL, 0, "Both ends call poll() before anything is sent", 0 },
 	{ "list", 'l', NULL, 0, "Print the names of the cases, and which are expected to fail", 0 },
-	{ "only", 'o', "PATTERN", 0, "Cases whose name matches, as a shell pattern", 0 },
+	{ "only", 'o', "PATTERN", 0, "Cases whose name matches, as a shell pattern (also @(A|B))",
+	  0 },
 	{ "times", KEY_TIMES, NULL, 0, "Print how long each case takes", 0 },
 	{ 0 },
 };
@@ -118,7 +119,7 @@ static unsigned int for_each_test(void (*visit)(const struct test *test, unsigne
 
 	for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
 		for (const struct test *test = suites[i]; test->name; test++) {
-			if (fnmatch(options.only, test->name, 0))
+			if (fnmatch(options.only, test->name, FNM_EXTMATCH))
 				continue;
 			nr++;
 			if (visit)

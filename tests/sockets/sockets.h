@@ -38,6 +38,9 @@
 #ifndef SYS_poll
 #define SYS_poll SYS_ppoll
 #endif
+#ifndef SYS_pause
+#define SYS_pause SYS_ppoll
+#endif
 #ifndef SYS_epoll_wait
 #define SYS_epoll_wait SYS_epoll_pwait
 #endif
