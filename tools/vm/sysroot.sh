@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # tools/vm/sysroot.sh ARCH   prints a directory with the libraries of another architecture
 #
-# They are what pdload is linked with, headers included, what it takes to run it in the
-# machine of tools/vm/arm64.sh, and iproute2: busybox knows no veth.
+# They are what pdload and tests/sockets are linked with, headers included, what it takes to run
+# them in the machine of tools/vm/arm64.sh, and iproute2, since busybox knows no veth, and jq.
 set -euo pipefail
 # shellcheck source=tools/vm/debian.bash
 . "$(dirname "$0")/debian.bash"
 
 PACKAGES=(
 	libbpf-dev libelf-dev zlib1g-dev libcjson-dev libkmod-dev libyaml-dev libnuma-dev
+	libcmocka-dev libcmocka0 liburing-dev liburing2
 	libc6 libbpf1 libelf1 zlib1g libcjson1 libkmod2 libyaml-0-2 libnuma1
 	libzstd1 liblzma5 libssl3
 	iproute2 libmnl0 libbsd0 libmd0 libcap2
+	bash libtinfo6 jq libjq1 libonig5
 )
 
 name_packages() {

@@ -21,6 +21,8 @@ TOP=$(realpath "$HERE/../../..")
 OUT=$BUILD/bench
 ROOT=$BUILD/arm64/root
 ROWS=$OUT/insn.log
+# shellcheck source=tools/vm/root.bash
+. "$TOP/tools/vm/root.bash"
 
 die() {
 	echo "bench-insn: $*" >&2
@@ -28,39 +30,6 @@ die() {
 }
 
 # ---- what the machine is made of ---------------------------------------------------
-
-# The libraries that "$@" need.
-libraries() {
-	local file path
-
-	for file; do
-		readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
-	done | sort -u | while read -r file; do
-		path=$(find -L "$sysroot/lib" "$sysroot/usr/lib" -maxdepth 2 -name "$file" -print -quit)
-		[ -n "$path" ] || die "$file is not in $sysroot"
-		echo "$path"
-	done
-}
-
-# Our programs, ip, and the libraries of both and of these.
-make_root() {
-	local found=() more
-
-	rm -rf "$ROOT"
-	mkdir -p "$ROOT/usr/bin" "$ROOT/lib/aarch64-linux-gnu"
-	cp -L "$BUILD/arm64/pdload" "$BUILD/arm64/insn" "$HERE/guest" "$sysroot/bin/ip" "$ROOT/usr/bin/"
-	mapfile -t more < <(libraries "$ROOT/usr/bin/pdload" "$ROOT/usr/bin/ip")
-	while [ "${#more[@]}" -gt "${#found[@]}" ]; do
-		found=("${more[@]}")
-		mapfile -t more < <({
-			printf '%s\n' "${found[@]}"
-			libraries "${found[@]}"
-		} | sort -u)
-	done
-	cp -L "${found[@]}" "$ROOT/lib/aarch64-linux-gnu/"
-	mv "$ROOT/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1" "$ROOT/lib/"
-	aarch64-linux-gnu-strip "$ROOT"/usr/bin/{pdload,insn}
-}
 
 build() {
 	sysroot=$("$TOP/tools/vm/sysroot.sh" arm64)
@@ -73,7 +42,9 @@ build() {
 		tail "$OUT/module.log" >&2
 		die "the driver of the DMA channels does not build"
 	}
-	make_root
+	make_root "$ROOT" "$sysroot" "$BUILD/arm64/pdload" "$BUILD/arm64/insn" "$sysroot/bin/ip"
+	cp "$HERE/guest" "$ROOT/usr/bin/"
+	aarch64-linux-gnu-strip "$ROOT"/usr/bin/{pdload,insn}
 }
 
 # run OPTION... -- COMMAND...: prints what the machine prints.
