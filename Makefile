@@ -2,7 +2,8 @@
 # make demo     two containers, plain and accelerated, one table
 # make demo-vm  the same over the module, in an emulated machine (KERNEL=6.12)
 # make check    the native tests, the cheapest failure first, then the module on Debian's Linux 6.12 and
-#               6.1, emulated, and the count of instructions; `make check-TOPIC` runs one topic
+#               6.1, emulated, over a real driver of DMA channels, and the count of instructions;
+#               `make check-TOPIC` runs one topic
 #               (TOPIC: lint, unit, net, vm-6.12, insn, ...), `make check-native` the native ones
 # make check-vm all tests of the module on 6.12 and 6.1, those that take long, too
 # make check-debug what `make check` runs of the module, on the debug kernel (KASAN, lockdep, kmemleak)
@@ -11,6 +12,7 @@
 #               build/bench/; PROFILE="cpu rr 64 blocking" says which functions execute them
 # make vm-6.1   all tests of the module on one kernel; vm-6.12 and vm-debug likewise;
 #               `make vm-shell KERNEL=6.12` gives a prompt there
+# make vm-arm64 the suite of sockets over DMA channels of a real driver, on emulated arm64, and one that hangs
 # make fuzz     the policy parser for FUZZ_SECONDS
 # make install  pdload, its man page and completion under PREFIX
 # SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer in build/san.
@@ -63,7 +65,7 @@ TOPICS := lint unit cli sockets net programs
 VM_CHECKS := 6.12 6.1
 
 .PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) $(VM_KERNELS:%=check-vm-%) \
-	vm-shell check-debug check-vm check-native check-insn demo demo-vm bench bench-insn fuzz install dkms-install clean
+	vm-arm64 check-vm-arm64 vm-shell check-debug check-vm check-native check-insn demo demo-vm bench bench-insn fuzz install dkms-install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -87,7 +89,8 @@ check:
 	set -e; for kernel in $(VM_CHECKS); do \
 		tools/vm/kernel.sh $$kernel; tools/vm/module.sh $$kernel; tools/vm/module.sh $$kernel tests/kmod; done
 	tools/bench/insn/insn.sh --build
-	tools/run-tests $(TOPICS) $(VM_CHECKS:%=vm-%) insn
+	tools/vm/arm64-test.sh --build
+	tools/run-tests $(TOPICS) $(VM_CHECKS:%=vm-%) vm-arm64 insn
 
 check-native: deps
 	$(MAKE) --no-print-directory all tests
@@ -114,14 +117,22 @@ $(VM_KERNELS:%=vm-%): vm-%: deps
 	tools/vm/module.sh $* tests/kmod
 	tools/run-tests vm-$* vm-long-$*
 
+check-vm-arm64: TOPICS_HERE := vm-arm64
+vm-arm64: TOPICS_HERE := vm-arm64 vm-long-arm64
+check-vm-arm64 vm-arm64:
+	tools/deps.sh arm64
+	$(MAKE) --no-print-directory all
+	tools/vm/arm64-test.sh --build
+	tools/run-tests $(TOPICS_HERE)
+
 # Under KASAN and lockdep a case takes ten times as long.
 check-vm-debug vm-debug: export TEST_SECONDS = 3600
 check-vm-debug vm-debug: export LIMIT = 60000
 check-vm-debug vm-debug: export PATIENCE = 10
 # The suite of sockets in its six ways takes two minutes for each, 200 times up and down took 29.
 vm-6.1 vm-6.12 vm-debug: export VM_THREADS = multi
-vm-6.1 vm-6.12: export TEST_SECONDS = 3600
-vm-6.1 vm-6.12: export VM_SECONDS = 3500
+vm-6.1 vm-6.12 vm-arm64: export TEST_SECONDS = 3600
+vm-6.1 vm-6.12 vm-arm64: export VM_SECONDS = 3500
 
 check-debug: check-vm-debug
 

@@ -13,8 +13,8 @@
 #                     the same image does the same again to the last instruction
 #     --with MODULE   a module of the kernel to have there and to load first, with
 #                     what it needs; may be given several times
-#
 #     --plugin FILE   a plugin for QEMU, with its arguments after commas
+#     --append WORDS  for the kernel's command line
 #
 #     VM_SECONDS      time limit (default: 900)
 #     VM_MEMORY       of the machine (default: 1G)
@@ -122,7 +122,12 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 		plugin+=(-plugin "$2")
 		shift
 		;;
-	-*) die "there is no option $1: --count, --with MODULE or --plugin FILE" ;;
+	--append)
+		[ $# -ge 2 ] || die "--append takes words"
+		append+=" $2"
+		shift
+		;;
+	-*) die "there is no option $1: --count, --with MODULE, --plugin FILE or --append WORDS" ;;
 	*)
 		[ -e "$1" ] || die "there is no $1 to put into the machine"
 		content+=("$1")
@@ -130,7 +135,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	esac
 	shift
 done
-[ $# -ge 2 ] || die "usage: tools/vm/arm64.sh [--count] [--with MODULE]... [--plugin FILE] [CONTENT...] -- COMMAND [ARG...]"
+[ $# -ge 2 ] || die "usage: tools/vm/arm64.sh [--count] [--with MODULE]... [--plugin FILE] [--append WORDS] [CONTENT...] -- COMMAND [ARG...]"
 shift
 for command in qemu-system-aarch64 dtc fdtput cpio modprobe; do
 	command -v $command >/dev/null || die "$command is missing: run tools/deps.sh arm64"
