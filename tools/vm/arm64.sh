@@ -18,6 +18,7 @@
 #
 #     VM_SECONDS      time limit (default: 900)
 #     VM_MEMORY       of the machine (default: 1G)
+#     VM_APPEND       more for the kernel's command line
 set -euo pipefail
 
 here=$(realpath "$(dirname "$0")")
@@ -105,7 +106,7 @@ with=()
 content=()
 count=()
 plugin=()
-append="console=ttyAMA0 loglevel=7 panic=-1"
+append="console=ttyAMA0 loglevel=7 panic=-1 ${VM_APPEND:-}"
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	case $1 in
 	--count)
