@@ -158,30 +158,61 @@ static void forget_refused(void)
 	}
 }
 
+/* Drivers that say they stop a copy, and free what the device has not done with (as read in Linux 6.12;
+ * ae4dma's also sleeps where it must not).
+ */
+static const char *const unstoppable[] = { "ptdma", "ae4dma", "fsl-qdma" };
+
 /* NULL if it can be used. */
 static const char *why_not(struct dma_chan *chan)
 {
 	const struct dma_device *device = chan->device;
+	unsigned int i;
 
 	/* Else a late write could land in memory that has been handed on, or be reported when
 	 * nobody waits for it any more.
 	 */
 	if (!device->device_terminate_all || !device->device_synchronize)
 		return "its driver cannot stop a copy that does not end";
+	for (i = 0; i < ARRAY_SIZE(unstoppable); i++)
+		if (!strcmp(driver_of(chan), unstoppable[i]))
+			return "its driver does not wait for a copy that it stops";
+	if (dma_get_max_seg_size(device->dev) >> device->copy_align == 0)
+		return "it copies nothing at once";
 	/* Buffers of programs begin and end within a line of the cache. */
 	if (!dev_is_dma_coherent(device->dev))
 		return "it does not see the caches";
 	return NULL;
 }
 
-/* dmaengine asks for each that is free: with its own lock held. */
-static bool can_be_used(struct dma_chan *chan, void *unused)
+static void unlock(struct device **locked)
+{
+	if (!*locked)
+		return;
+	device_unlock(*locked);
+	put_device(*locked);
+	*locked = NULL;
+}
+
+/* dmaengine asks for each that is free: with its own lock held. The device of the one that is
+ * taken stays locked, so that its driver does not leave it before we are told of that.
+ */
+static bool can_be_used(struct dma_chan *chan, void *param)
 {
 	const char *why = why_not(chan);
+	struct device **locked = param;
 
-	if (why)
+	/* The last one was not to be had. */
+	unlock(locked);
+	if (why) {
 		note_refused(chan, why);
-	return !why;
+		return false;
+	}
+	/* Its driver comes or goes. */
+	if (!device_trylock(chan->device->dev))
+		return false;
+	*locked = get_device(chan->device->dev);
+	return true;
 }
 
 static void tell_retired(const struct pd_channel *channel)
@@ -303,11 +334,11 @@ static void remove_channel(struct pd_channel *channel)
 	kfree(channel);
 }
 
+/* Its device is locked. */
 static int add_channel(struct dma_chan *chan)
 {
 	struct pd_channel *channel = kzalloc(sizeof(*channel), GFP_KERNEL);
 	struct device *dev = chan->device->dev;
-	bool is_bound;
 
 	if (!channel)
 		return -ENOMEM;
@@ -330,15 +361,6 @@ static int add_channel(struct dma_chan *chan)
 	channel->unbind.notifier_call = leave_device;
 	if (dev->bus)
 		bus_register_notifier(dev->bus, &channel->unbind);
-	/* A driver that was leaving before has not told us. */
-	if (!device_trylock(dev)) {
-		remove_channel(channel);
-		return 0;
-	}
-	is_bound = !dev->bus || dev->driver;
-	device_unlock(dev);
-	if (!is_bound)
-		remove_channel(channel);
 	return 0;
 }
 
@@ -346,6 +368,7 @@ static int add_channel(struct dma_chan *chan)
 
 int pd_channels_acquire(void)
 {
+	struct device *locked = NULL;
 	struct dma_chan *chan;
 	unsigned int nr;
 	int err = 0;
@@ -354,13 +377,15 @@ int pd_channels_acquire(void)
 	forget_refused();
 	mutex_unlock(&pd_channels_mutex);
 	for (nr = nr_channels(); !err && nr < (pd_channels_wanted ?: UINT_MAX); nr++) {
-		chan = request(can_be_used, NULL);
+		chan = request(can_be_used, &locked);
 		if (!chan)
 			break;
 		err = add_channel(chan);
 		if (err)
 			dma_release_channel(chan);
+		unlock(&locked);
 	}
+	unlock(&locked);
 	mutex_lock(&pd_channels_mutex);
 	nr = nr_channels();
 	err = make_plan() ?: err;

@@ -17,19 +17,40 @@ unsigned int pd_cmdq_timeout_ms = 1000;
  */
 #define LOOKS 8
 
-/* A channel that moves has so many limits: a copy may wait for those of others before it. */
+/* A copy has so many limits, from when it is given to the driver, on a channel that moves: it may
+ * have to wait for those of others.
+ */
 #define LIMITS 4
 
 /* One fault is forgotten after so many copies without one. */
 #define STREAK 1024
 
+static unsigned long time_limit(void)
+{
+	return msecs_to_jiffies(READ_ONCE(pd_cmdq_timeout_ms));
+}
+
 /* ---- a copy that does not end ---------------------------------------------------------- */
+
+/* Until the driver says that it has stopped, or @late has ended after all: memory that it may still
+ * write to is not handed on.
+ */
+static void stop_driver(struct pd_channel *channel, struct pd_copy *late)
+{
+	int err;
+
+	while ((err = dmaengine_terminate_sync(channel->chan)) && !completion_done(&late->done)) {
+		pr_err_ratelimited(
+			"pipedevice: %s (%s) can't be stopped, and its copies wait: error %d\n",
+			channel->name, channel->driver, err);
+		schedule_timeout_uninterruptible(HZ);
+	}
+}
 
 /* Some copy on @channel does not end: stop all of them. None is written to after this. */
 static void stop(struct pd_channel *channel, struct pd_copy *late)
 {
 	struct pd_copy *copy;
-	int err;
 
 	mutex_lock(&channel->stop_mutex);
 	/* It has ended meanwhile, or with another that was late. */
@@ -40,10 +61,7 @@ static void stop(struct pd_channel *channel, struct pd_copy *late)
 		channel->state = PD_CHANNEL_STOPPING;
 	spin_unlock_bh(&channel->lock);
 
-	err = dmaengine_terminate_sync(channel->chan);
-	if (err)
-		pr_err("pipedevice: %s (%s) can't be stopped: error %d\n", channel->name,
-		       channel->driver, err);
+	stop_driver(channel, late);
 
 	spin_lock_bh(&channel->lock);
 	channel->timeouts++;
@@ -244,6 +262,9 @@ static void queue_descriptors(struct pd_copy *copy)
 	while (!copy->stopped && copy->queued < copy->end) {
 		bytes = min3(left_at(&to), left_at(&from), copy->end - copy->queued);
 		bytes = min(bytes, channel->max_bytes);
+		/* Stretches of odd lengths, or mapped to elsewhere: the rest is the CPU's. */
+		if (((address_of(&to) | address_of(&from) | bytes) & channel->align))
+			break;
 		if (!queue_one(copy, address_of(&to), address_of(&from), bytes)) {
 			pd_stat_inc(PD_STAT_DMA_REFUSED);
 			channel->depth = atomic_read(&channel->outstanding);
@@ -291,7 +312,7 @@ static bool start(struct pd_copy *copy)
 	if (!choose_part(copy))
 		goto leave;
 	/* Before it is mapped: the device may see other memory than this. */
-	pd_copy_mark(copy, copy->begin, copy->end);
+	pd_copy_mark(copy, copy->begin, copy->end, copy->channel->max_bytes);
 	if (!map_both(copy))
 		goto leave;
 	if (!is_aligned(copy, sg_dma_address(copy->source.stretches),
@@ -299,6 +320,9 @@ static bool start(struct pd_copy *copy)
 		goto unmap;
 	copy->queued = copy->begin;
 	copy->copied = copy->begin;
+	copy->deadline = jiffies + time_limit();
+	copy->extended = 0;
+	copy->ended = atomic_read(&copy->channel->ended);
 	init_completion(&copy->done);
 	queue_descriptors(copy);
 	return true;
@@ -325,14 +349,14 @@ bool pd_cmdq_begin_on(struct pd_copy *copy, struct pd_channel *channel)
 
 /* ---- the end --------------------------------------------------------------------------- */
 
-/* Within the time limit? */
+/* Before its deadline? */
 static bool has_ended(struct pd_copy *copy)
 {
-	unsigned long limit = msecs_to_jiffies(READ_ONCE(pd_cmdq_timeout_ms));
+	long left = copy->deadline - jiffies;
 	int i;
 
 	for (i = 0; i < LOOKS; i++) {
-		if (wait_for_completion_timeout(&copy->done, limit / LOOKS + 1))
+		if (wait_for_completion_timeout(&copy->done, max(left, 0L) / LOOKS + 1))
 			return true;
 		dma_async_is_tx_complete(copy->channel->chan, copy->cookie, NULL, NULL);
 	}
@@ -342,18 +366,19 @@ static bool has_ended(struct pd_copy *copy)
 static void wait_for(struct pd_copy *copy)
 {
 	struct pd_channel *channel = copy->channel;
-	int ended, i;
+	int ended;
 
-	for (i = 0; i < LIMITS; i++) {
+	while (!has_ended(copy)) {
 		ended = atomic_read(&channel->ended);
-		if (has_ended(copy))
+		/* A channel that moves is not stopped, for a while. */
+		if (ended == copy->ended || ++copy->extended == LIMITS) {
+			stop(channel, copy);
+			wait_for_completion(&copy->done);
 			return;
-		/* A channel that moves is not stopped. */
-		if (ended == atomic_read(&channel->ended))
-			break;
+		}
+		copy->ended = ended;
+		copy->deadline = jiffies + time_limit();
 	}
-	stop(channel, copy);
-	wait_for_completion(&copy->done);
 }
 
 static void count(struct pd_copy *copy, u32 bytes)
@@ -401,7 +426,7 @@ u32 pd_cmdq_end(struct pd_copy *copy)
 	unmap_both(copy);
 	/* No strike for the channel: a program that writes to its buffer can do that, too. */
 	copy->lied = copy->copied > copy->begin &&
-		     !pd_copy_is_written(copy, copy->begin, copy->copied);
+		     !pd_copy_is_written(copy, copy->begin, copy->copied, copy->channel->max_bytes);
 	if (copy->lied)
 		copy->copied = copy->begin;
 	bytes = copy->copied - copy->begin;

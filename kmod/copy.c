@@ -3,12 +3,16 @@
 
 #include "copy.h"
 
+void pd_side_init(struct pd_side *side)
+{
+	side->nr = 0;
+	side->bytes = 0;
+}
+
 void pd_copy_init(struct pd_copy *copy)
 {
-	copy->source.nr = 0;
-	copy->source.bytes = 0;
-	copy->target.nr = 0;
-	copy->target.bytes = 0;
+	pd_side_init(&copy->source);
+	pd_side_init(&copy->target);
 	copy->channel = NULL;
 }
 
@@ -86,16 +90,17 @@ static __always_inline void move(struct cursor *cursor, u32 bytes)
 struct part {
 	struct cursor source, target;
 	void *from, *to;
-	u32 bytes, left;
+	u32 bytes, left, most;
 };
 
-/* The first part of bytes @from to @to, which are one at least. */
-static __always_inline struct part first_part(struct pd_copy *copy, u32 from, u32 to)
+/* The first part of bytes @from to @to, which are one at least; none is longer than @most. */
+static __always_inline struct part first_part(struct pd_copy *copy, u32 from, u32 to, u32 most)
 {
 	return (struct part){
 		.source = cursor_at(&copy->source, from),
 		.target = cursor_at(&copy->target, from),
 		.left = to - from,
+		.most = most,
 	};
 }
 
@@ -111,6 +116,7 @@ static __always_inline void next_part(struct part *part)
 	part->to = address_of(&part->target);
 	part->bytes = min3(part->left, part->source.stretch->length - part->source.at,
 			   part->target.stretch->length - part->target.at);
+	part->bytes = min(part->bytes, part->most);
 	part->left -= part->bytes;
 }
 
@@ -120,7 +126,7 @@ void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to)
 
 	if (from == to)
 		return;
-	part = first_part(copy, from, to);
+	part = first_part(copy, from, to, U32_MAX);
 	while (part.left) {
 		next_part(&part);
 		memcpy(part.to, part.from, part.bytes);
@@ -152,9 +158,10 @@ static __always_inline void mark_tail(void *begin, u32 bytes, u64 tail)
 }
 
 /* Mark the end of each part, or see whether all have been written: then true. */
-static __always_inline bool pass_tails(struct pd_copy *copy, u32 from, u32 to, bool is_marking)
+static __always_inline bool pass_tails(struct pd_copy *copy, u32 from, u32 to, u32 most,
+				       bool is_marking)
 {
-	struct part part = first_part(copy, from, to);
+	struct part part = first_part(copy, from, to, most);
 	u64 tail;
 
 	while (part.left) {
@@ -168,12 +175,37 @@ static __always_inline bool pass_tails(struct pd_copy *copy, u32 from, u32 to, b
 	return true;
 }
 
-void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to)
+void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to, u32 most)
 {
-	pass_tails(copy, from, to, true);
+	pass_tails(copy, from, to, most, true);
 }
 
-bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to)
+bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to, u32 most)
 {
-	return pass_tails(copy, from, to, false);
+	return pass_tails(copy, from, to, most, false);
+}
+
+/* ---- is it the same memory? ---------------------------------------------------------- */
+
+static bool overlap(struct scatterlist *one, struct scatterlist *other)
+{
+	return sg_phys(one) < sg_phys(other) + other->length &&
+	       sg_phys(other) < sg_phys(one) + one->length;
+}
+
+bool pd_copy_is_onto_itself(struct pd_copy *copy)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < copy->target.nr; i++) {
+		struct scatterlist *target = copy->target.stretches + i;
+
+		/* That of one process alone; pinned to be written to, it is no other's either. */
+		if (PageAnon(sg_page(target)))
+			continue;
+		for (j = 0; j < copy->source.nr; j++)
+			if (overlap(copy->source.stretches + j, target))
+				return true;
+	}
+	return false;
 }

@@ -36,6 +36,9 @@ struct pd_copy {
 	u32 copied; /* up to here it has */
 	u32 queued; /* up to here descriptors have been given to the driver */
 	atomic_t left; /* descriptors that have not ended */
+	unsigned long deadline; /* jiffies: then the channel is stopped, unless it moves */
+	unsigned int extended; /* so often it did */
+	int ended; /* channel->ended a time limit before the deadline */
 	bool failed; /* one of them did, and its driver says so */
 	bool lied; /* all did well, they say, and did not */
 	bool stopped; /* the channel was, for this or another copy on it */
@@ -43,6 +46,8 @@ struct pd_copy {
 	struct completion done;
 };
 
+/* Nothing on it. */
+void pd_side_init(struct pd_side *side);
 /* Nothing on either side. */
 void pd_copy_init(struct pd_copy *copy);
 /* @bytes from @offset of @page on, which are contiguous, come next. The caller keeps
@@ -53,11 +58,16 @@ void pd_side_add(struct pd_side *side, struct page *page, u32 offset, u32 bytes)
 void pd_side_add_window(struct pd_side *side, const struct pd_window *window, u32 from, u32 bytes);
 /* The CPU copies from byte @from up to @to. Any context. */
 void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to);
-/* Mark the end of each part of the target, from byte @from up to @to, that a descriptor may stand
- * for; and look whether all those up to @to have been written since. Drivers there are that say
- * of a descriptor which failed, or was never begun, that all went well. @from < @to. Any context.
+/* Mark the end of each part of the target, from byte @from up to @to, that a descriptor of @most
+ * bytes may stand for; and look whether all those up to @to have been written since. Drivers there
+ * are that say of a descriptor which failed, or was never begun, that all went well. @from < @to.
+ * Any context.
  */
-void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to);
-bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to);
+void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to, u32 most);
+bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to, u32 most);
+/* Some memory that processes share, or that one has mapped twice, is on either side: to mark it would
+ * change what is copied. Where it is not shared pd_window_has() says so. Any context.
+ */
+bool pd_copy_is_onto_itself(struct pd_copy *copy);
 
 #endif /* PD_COPY_H */

@@ -25,8 +25,8 @@ u32 pd_engine_cpu_drain(const struct pd_frame *frame, u32 offset, struct iov_ite
 
 /* ---- DMA ---- */
 
-/* Fewer bytes than a page are the CPU's, whatever anybody says. */
-#define PD_DMA_MIN PAGE_SIZE
+/* Fewer bytes are the CPU's, whatever anybody says. */
+#define PD_DMA_MIN (4 << 10)
 #define PD_DMA_NEVER U32_MAX
 
 /* Bytes from which on DMA copies, to or from memory of programs in pages of the ordinary size,

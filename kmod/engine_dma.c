@@ -54,6 +54,11 @@ struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, u
 		kmem_cache_free(jobs, job);
 		return NULL;
 	}
+	/* Little of it may be there. */
+	if (job->pinned.window.size < PD_DMA_MIN) {
+		pd_dma_job_end(job, 0);
+		return NULL;
+	}
 	pd_copy_init(&job->copy);
 	side = flags & FOLL_WRITE ? &job->copy.target : &job->copy.source;
 	pd_side_add_window(side, &job->pinned.window, 0, job->pinned.window.size);

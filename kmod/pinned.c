@@ -63,10 +63,25 @@ bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, unsigned in
 	pinned->is_written = flags & FOLL_WRITE;
 	pinned->window = (struct pd_window){
 		.pages = pinned->pages,
+		.mm = current->mm,
+		.at = at,
 		.offset = offset_in_page(at),
 		.size = min_t(size_t, size, nr * PAGE_SIZE - offset_in_page(at)),
 	};
 	return true;
+}
+
+bool pd_window_has(const struct pd_window *window, const struct iov_iter *iter)
+{
+	unsigned long at;
+	size_t size;
+
+	if (likely(window->mm != current->mm))
+		return false;
+	size = pd_next_stretch(iter, &at);
+	/* Of several stretches, or none of a program's: it may. */
+	return size < iov_iter_count(iter) ||
+	       (at < window->at + window->size && window->at < at + size);
 }
 
 void pd_unpin(struct pd_pinned *pinned, u32 filled)

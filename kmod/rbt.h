@@ -24,6 +24,8 @@
  */
 struct pd_window {
 	struct page **pages; /* pinned for writing */
+	const void *mm; /* whose memory it is, and where there */
+	unsigned long at;
 	u32 offset; /* of the first byte, in the first page */
 	u32 size;
 	u32 filled; /* READY; the producer's while busy */

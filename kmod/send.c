@@ -276,7 +276,8 @@ static u32 fill_window(struct send *send, size_t left)
 	if (likely(!window))
 		return 0;
 	if (!before(READ_ONCE(tcp_sk(send->peer_sk)->copied_seq),
-		    READ_ONCE(tcp_sk(send->sk)->write_seq)))
+		    READ_ONCE(tcp_sk(send->sk)->write_seq)) &&
+	    !pd_window_has(window, &send->msg->msg_iter))
 		filled = pd_engine_cpu_fill_window(window, &send->msg->msg_iter,
 						   min_t(size_t, left, U32_MAX));
 	pd_rbt_put_window(rbt, window, filled);

@@ -4,6 +4,7 @@
  * whichever copy ends first.
  */
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <net/tcp.h>
 
 #include "cmdq.h"
@@ -33,7 +34,8 @@ static void wake_reader(struct pd_dma_send *send)
 /* All of the window of a waiting reader, or as much of it as there is. Returns how many bytes, 0
  * if there is none.
  */
-static u32 fill_window(struct pd_dma_send *send, struct pd_dma_job *job)
+static u32 fill_window(struct pd_dma_send *send, struct pd_dma_job *job,
+		       const struct iov_iter *from)
 {
 	struct pd_rbt *rbt = &send->peer->rbt;
 	struct pd_copy *copy = &job->copy;
@@ -48,6 +50,11 @@ static u32 fill_window(struct pd_dma_send *send, struct pd_dma_job *job)
 	bytes = min(job->pinned.window.size, window->size - window->filled);
 	copy->bytes = bytes;
 	pd_side_add_window(&copy->target, window, window->filled, bytes);
+	if (pd_window_has(window, from) || pd_copy_is_onto_itself(copy)) {
+		pd_rbt_put_window(rbt, window, 0);
+		pd_side_init(&copy->target);
+		return 0;
+	}
 	pd_cmdq_begin(copy);
 	by_dma = pd_cmdq_end(copy);
 	pd_rbt_put_window(rbt, window, bytes);
@@ -94,6 +101,12 @@ static int begin(struct pd_dma_send *send, struct segment *segment, struct iov_i
 {
 	int bytes;
 
+	/* Nor for whoever changes the address space, which may take as long. */
+	if (!is_first) {
+		if (!mmap_read_trylock(current->mm))
+			return 0;
+		mmap_read_unlock(current->mm);
+	}
 	/* A page that has to be fetched may take for ever, and what is there is not for that to
 	 * wait: the CPU copies up to it, and waits as in TCP.
 	 */
@@ -101,7 +114,7 @@ static int begin(struct pd_dma_send *send, struct segment *segment, struct iov_i
 	if (!segment->job)
 		return 0;
 	segment->nr = 0;
-	bytes = is_first ? fill_window(send, segment->job) : 0;
+	bytes = is_first ? fill_window(send, segment->job, from) : 0;
 	if (!bytes) {
 		int err = reserve(send, segment);
 

@@ -34,6 +34,8 @@ function kind_of(name) {
 		return "copies"
 	if (name ~ /gup|pin_user|_folio|mod_node/)
 		return "pinning"
+	if (name ~ /zynqmp_dma|^_*dma_|dmaengine|irq|gic_|fasteoi|tasklet|interrupt/ && name !~ /softirq|^_raw|local_irq/)
+		return "DMA: the driver, mapping, interrupts"
 	if (name ~ /sched|_task|entity|load_avg|update_curr|psi_|switch|wake|_rq|eevdf|timer|wait_queue|clock|fpsimd|rseq|eligible|dl_server/)
 		return "scheduling"
 	if (name ~ /^(__)?(tcp|ip|inet|skb|netif|dev|dst|fib|nf|veth|eth|napi|sock_def)_|softirq|backlog|xmit/)
