@@ -12,6 +12,8 @@ set -euo pipefail
 # shellcheck source=tests/vm-arm64/lib.bash
 . "$(dirname "$0")/lib.bash"
 
+# The verdicts are counted where they are read.
+shopt -s lastpipe
 LIMIT=${LIMIT:-20000}
 PATTERN=${PATTERN:-'*@(mib|release|killed|blocked|page|peek_of_all|readers|mixed|flow|uring|edge|sendfile)*'}
 [ $# -gt 0 ] || set -- ipv4
@@ -20,9 +22,10 @@ PATTERN=${PATTERN:-'*@(mib|release|killed|blocked|page|peek_of_all|readers|mixed
 suite() {
 	local line ran=0 planned=0
 
-	sockets --engine dma --family "$1" --limit "$LIMIT" --only "$PATTERN" --pdload /usr/bin/pdload \
-		${TIMES:+--times} >"$WORK/run.out" 2>&1 || true
-	while IFS= read -r line; do
+	{
+		sockets --engine dma --family "$1" --limit "$LIMIT" --only "$PATTERN" \
+			--pdload /usr/bin/pdload ${TIMES:+--times} 2>&1 || true
+	} | while IFS= read -r line; do
 		case $line in
 		1..*) planned=${line#1..} ;;
 		"ok "*)
@@ -35,7 +38,7 @@ suite() {
 			;;
 		*) echo "# ${line#\# }" ;;
 		esac
-	done <"$WORK/run.out"
+	done
 	check "dma, $1: all cases have run" is "$ran" -eq "$planned"
 }
 
