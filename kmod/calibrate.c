@@ -25,7 +25,7 @@ LIST_HEAD(pd_calibrations);
 /* Of each size this much is copied in a row, at least three times, and the best of so many rows
  * counts: others run here, too.
  */
-#define ROW_BYTES (8 << 20)
+#define ROW_BYTES (4 << 20)
 #define ROWS 3
 
 /* Where is copied from and to. */

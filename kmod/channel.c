@@ -148,7 +148,7 @@ static void note_refused(struct dma_chan *chan, const char *why)
 	list_add_tail(&refused->list, &pd_channels_refused);
 }
 
-static void forget_refused(void)
+void pd_channels_forget_refused(void)
 {
 	struct pd_refused *refused, *next;
 
@@ -373,9 +373,7 @@ int pd_channels_acquire(void)
 	unsigned int nr;
 	int err = 0;
 
-	mutex_lock(&pd_channels_mutex);
-	forget_refused();
-	mutex_unlock(&pd_channels_mutex);
+	pd_channels_forget_refused();
 	for (nr = nr_channels(); !err && nr < (pd_channels_wanted ?: UINT_MAX); nr++) {
 		chan = request(can_be_used, &locked);
 		if (!chan)
@@ -401,7 +399,6 @@ void pd_channels_release(void)
 	list_for_each_entry_safe(channel, next, &pd_channels, list)
 		remove_channel(channel);
 	mutex_lock(&pd_channels_mutex);
-	forget_refused();
 	make_plan();
 	mutex_unlock(&pd_channels_mutex);
 }

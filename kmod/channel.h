@@ -48,8 +48,10 @@ struct pd_refused {
 };
 
 /* Under pd_channels_mutex. */
-extern struct list_head pd_channels, pd_channels_refused;
+extern struct list_head pd_channels;
 extern struct mutex pd_channels_mutex;
+/* Written by who acquires; read by who sees to it that nobody does. */
+extern struct list_head pd_channels_refused;
 
 /* What one core queues its copies on: channels of its own node, if there are any, and
  * of its own, if there are enough.
@@ -77,6 +79,10 @@ extern unsigned int pd_channels_wanted;
 int pd_channels_acquire(void);
 /* Give them back, once nothing is in flight on them. Process context, sleeps. */
 void pd_channels_release(void);
+/* Those that were refused when channels were acquired last: the caller sees to it that this and that
+ * run one at a time.
+ */
+void pd_channels_forget_refused(void);
 /* Forget their faults; retired ones are acquired anew. Process context, sleeps. */
 void pd_channels_reset(void);
 /* One more fault of @channel, under its lock. */

@@ -160,6 +160,7 @@ static int turn_off(const char *unused)
 	for (node = 0; node < MAX_NUMNODES; node++)
 		set_from(node, (struct pd_dma_from){ PD_DMA_NEVER, PD_DMA_NEVER });
 	pd_channels_release();
+	pd_channels_forget_refused();
 	return 0;
 }
 
