@@ -170,6 +170,25 @@ const struct defect *defect_of(const char *engine, const char *name)
 	return find(defects_of(engine), name);
 }
 
+/* Once a bad buffer has cut recv() short on sockmap, the kernel goes on with pages that it has freed
+ * (sk_msg_recvmsg() does not say that it is done with them; seen on 6.18).
+ */
+#define FREED "the kernel uses pages that it has freed once recv() into a bad buffer was cut short"
+
+static const struct defect sockmap_harms[] = {
+	{ "memory_may_be_unmapped_while_it_is_filled", FREED, false },
+	{ "memory_may_be_moved_while_it_is_filled", FREED, false },
+	{ "file_may_be_truncated_while_it_is_filled", FREED, false },
+	{ 0 },
+};
+
+const char *harm_of(const char *engine, const char *name)
+{
+	const struct defect *found = strcmp(engine, "sockmap") ? NULL : find(sockmap_harms, name);
+
+	return found ? found->reason : NULL;
+}
+
 const char *never_accelerated(const char *name)
 {
 	const struct defect *found = find(never, name);

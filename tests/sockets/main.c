@@ -9,11 +9,12 @@
 #include "run.h"
 
 static const struct test *const suites[] = {
-	read_tests,	write_tests,	peek_tests,	poll_tests,	  epoll_tests,
-	lowat_tests,	pressure_tests, shutdown_tests, close_tests,	  connect_tests,
-	splice_tests,	sendfile_tests, oob_tests,	zerocopy_tests,	  ancillary_tests,
-	ioctl_tests,	options_tests,	thread_tests,	process_tests,	  signal_tests,
-	io_uring_tests, order_tests,	fault_tests,	disconnect_tests, release_tests,
+	read_tests,	write_tests,	peek_tests,	poll_tests,	epoll_tests,
+	lowat_tests,	pressure_tests, shutdown_tests, close_tests,	connect_tests,
+	splice_tests,	sendfile_tests, oob_tests,	zerocopy_tests, ancillary_tests,
+	ioctl_tests,	options_tests,	thread_tests,	process_tests,	signal_tests,
+	io_uring_tests, order_tests,	fault_tests,	memory_tests,	disconnect_tests,
+	release_tests,
 };
 
 static const char *const engines[] = { "tcp", "sockmap", "cpu", "dma", NULL };
@@ -193,6 +194,7 @@ static void check_counters(const struct test *test, struct outcome *outcome)
 static void run(const struct test *test, unsigned int nr)
 {
 	const struct defect *defect = defect_of(options.engine, test->name);
+	const char *harm = harm_of(options.engine, test->name);
 	static struct outcome outcome;
 	unsigned int limit = options.limit_ms;
 	long began = now_ms();
@@ -202,9 +204,14 @@ static void run(const struct test *test, unsigned int nr)
 		limit /= 8;
 	await_ms = limit / 4 * 3;
 	place.turn = nr + !!place.client_ns;
-	run_case(test, limit, &outcome);
-	if (options.pdload)
-		check_counters(test, &outcome);
+	if (harm) {
+		outcome.verdict = SKIPPED;
+		snprintf(outcome.text, sizeof(outcome.text), "%s", harm);
+	} else {
+		run_case(test, limit, &outcome);
+		if (options.pdload)
+			check_counters(test, &outcome);
+	}
 	judge(test, nr, &outcome);
 	if (options.times) {
 		printf("# %5ld ms %s\n", now_ms() - began, test->name);

@@ -28,6 +28,9 @@ struct defect {
 const struct defect *defects_of(const char *engine);
 const struct defect *defect_of(const char *engine, const char *name);
 
+/* Why this case is not run with @engine, as it does harm to the kernel, or NULL. */
+const char *harm_of(const char *engine, const char *name);
+
 /* Why no engine takes the connections of this case, or NULL. */
 const char *never_accelerated(const char *name);
 

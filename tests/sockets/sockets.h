@@ -70,7 +70,8 @@ extern const struct test lowat_tests[], pressure_tests[], shutdown_tests[], clos
 extern const struct test connect_tests[], splice_tests[], sendfile_tests[], oob_tests[];
 extern const struct test zerocopy_tests[], ancillary_tests[], ioctl_tests[], options_tests[];
 extern const struct test thread_tests[], process_tests[], signal_tests[], io_uring_tests[];
-extern const struct test order_tests[], fault_tests[], disconnect_tests[], release_tests[];
+extern const struct test order_tests[], fault_tests[], memory_tests[], disconnect_tests[],
+	release_tests[];
 
 /* ---- verdict.c: the end of a case ------------------------------------------ */
 

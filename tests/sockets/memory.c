@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What becomes of the memory that is sent from or received into, while the kernel copies: the program
+ * unmaps, moves, truncates, forks, is paged out, is killed. tests/vm/dma_memory.sh runs these
+ * with copies by DMA that take long.
+ */
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "sockets.h"
+
+/* Several segments of a copy by DMA, of 128 KiB. */
+#define LEN KIB(512)
+#define HALF (LEN / 2)
+
+static char *memory(int fd)
+{
+	char *map = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+			 fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+
+	require(map != MAP_FAILED);
+	/* Pages are there. */
+	memset(map, 1, LEN);
+	return map;
+}
+
+static int file(void)
+{
+	int fd = succeeds(memfd_create("buffer", MFD_CLOEXEC));
+
+	succeeds(ftruncate(fd, LEN));
+	return fd;
+}
+
+/* Pages are pinned for as long as a copy takes, and by calls alone. */
+static void require_unpinned(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	unsigned long kb = 1;
+	char line[256];
+
+	require(status);
+	while (fgets(line, sizeof(line), status))
+		sscanf(line, "VmPin: %lu", &kb);
+	fclose(status);
+	if (kb)
+		give_up(__FILE__, __LINE__, "%lu kB are pinned", kb);
+}
+
+/* ---- what happens ---------------------------------------------------------------- */
+
+struct buffer {
+	char *map;
+	int fd; /* of the file that is mapped */
+};
+
+static void unmap(struct buffer *buffer)
+{
+	succeeds(munmap(buffer->map + HALF, HALF));
+}
+
+static void move(struct buffer *buffer)
+{
+	char *to = memory(-1);
+
+	require(mremap(buffer->map, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	buffer->map = to;
+}
+
+static void truncate_file(struct buffer *buffer)
+{
+	succeeds(ftruncate(buffer->fd, HALF));
+}
+
+static void page_out(struct buffer *buffer)
+{
+	succeeds(madvise(buffer->map, LEN, MADV_PAGEOUT));
+}
+
+static void be_a_child(void *arg)
+{
+	memset(arg, 0xee, LEN);
+}
+
+/* The child writes to its own copy, and the parent to its own. */
+static void let_fork(struct buffer *buffer)
+{
+	pid_t pid = process_start(be_a_child, buffer->map);
+
+	buffer->map[LEN - 1] = 1;
+	process_join(pid);
+	buffer->map[LEN - 1] = 2;
+}
+
+/* ---- sending ----------------------------------------------------------------------- */
+
+/* What the call says that it has sent arrives, and no byte more. */
+static void take_what_was_sent(struct flow *flow, struct call *call, ssize_t least)
+{
+	while (!call->task.done || has_bytes(flow->to, 1)) {
+		if (has_bytes(flow->to, 1))
+			succeeds(flow_recv(flow, KIB(64), 0));
+		else
+			nap();
+	}
+	call_join(call);
+	if (call->returned < least)
+		give_up(__FILE__, __LINE__, "send() returned %zd, %s", call->returned,
+			strerror(call->error));
+	succeeds(shutdown(flow->from, SHUT_WR));
+	while (succeeds(flow_recv(flow, KIB(64), 0)))
+		;
+	returns(call->returned, (long)flow->taken);
+}
+
+/* @happen comes in the middle of a send() of @len bytes, of which at least @least are sent. */
+static void send_and(int from, int to, int fd, void (*happen)(struct buffer *buffer), size_t len,
+		     ssize_t least)
+{
+	struct buffer buffer = { .map = memory(fd), .fd = fd };
+	struct flow flow = flow_between(from, to), sent;
+	struct call call = { .fd = from, .buf = buffer.map, .len = len };
+
+	warm_up(from, to);
+	sent = flow;
+	fill(buffer.map, len, sent.stream, 0);
+	send_late(&call);
+	flow_take(&flow, 1);
+	happen(&buffer);
+	take_what_was_sent(&flow, &call, least);
+	require_unpinned();
+}
+
+static void memory_may_be_unmapped_while_it_is_sent(int from, int to)
+{
+	send_and(from, to, -1, unmap, LEN, 1);
+}
+
+static void memory_may_be_moved_while_it_is_sent(int from, int to)
+{
+	send_and(from, to, -1, move, LEN, 1);
+}
+
+static void file_may_be_truncated_while_it_is_sent(int from, int to)
+{
+	int fd = file();
+
+	send_and(from, to, fd, truncate_file, LEN, 1);
+	close(fd);
+}
+
+static void memory_may_be_paged_out_while_it_is_sent(int from, int to)
+{
+	send_and(from, to, -1, page_out, LEN, LEN);
+}
+
+static void process_may_fork_while_it_sends(int from, int to)
+{
+	send_and(from, to, -1, let_fork, LEN - 1, LEN - 1);
+}
+
+/* ---- receiving --------------------------------------------------------------------- */
+
+/* recv() again and again, into what follows, until all has come or a call fails. */
+struct filling {
+	struct task task;
+	int fd;
+	char *map;
+	size_t len, filled;
+};
+
+static void run_filling(void *arg)
+{
+	struct filling *filling = arg;
+	ssize_t n;
+
+	while (filling->filled < filling->len) {
+		n = recv(filling->fd, filling->map + filling->filled,
+			 filling->len - filling->filled, 0);
+		if (n <= 0)
+			break;
+		filling->filled += n;
+	}
+}
+
+/* @happen comes while @len bytes are received. Those of them up to @kept are there after it, and
+ * the next recv() goes on where the last one ended.
+ */
+static void receive_and(int from, int to, int fd, void (*happen)(struct buffer *buffer), size_t len,
+			size_t kept)
+{
+	struct buffer buffer = { .map = memory(fd), .fd = fd };
+	struct flow flow = flow_between(from, to);
+	struct filling filling = { .fd = to, .map = buffer.map, .len = len };
+	struct pump pump;
+
+	warm_up(from, to);
+	/* It has read much at once: so it offers its memory when it waits. */
+	flow_put(&flow, KIB(64));
+	task_start(&filling.task, run_filling, &filling);
+	await(!has_bytes(to, 1) && sleeps_in(filling.task.tid, SYS_recvfrom));
+	pump_in(&pump, &flow, len - KIB(64), KIB(64));
+	await(filling.task.done || flow.sent > KIB(64));
+	happen(&buffer);
+	task_join(&filling.task);
+	flow_check(&flow, buffer.map, filling.filled < kept ? filling.filled : kept);
+	flow.taken = filling.filled;
+	flow_take(&flow, len - filling.filled);
+	pump_join(&pump);
+	require_unpinned();
+}
+
+static void memory_may_be_unmapped_while_it_is_filled(int from, int to)
+{
+	receive_and(from, to, -1, unmap, LEN, HALF);
+}
+
+static void memory_may_be_moved_while_it_is_filled(int from, int to)
+{
+	receive_and(from, to, -1, move, LEN, LEN);
+}
+
+static void file_may_be_truncated_while_it_is_filled(int from, int to)
+{
+	int fd = file();
+
+	receive_and(from, to, fd, truncate_file, LEN, HALF);
+	close(fd);
+}
+
+static void memory_may_be_paged_out_while_it_is_filled(int from, int to)
+{
+	receive_and(from, to, -1, page_out, LEN, LEN);
+}
+
+static void process_may_fork_while_it_receives(int from, int to)
+{
+	receive_and(from, to, -1, let_fork, LEN - 1, LEN - 1);
+}
+
+/* ---- afterwards -------------------------------------------------------------------- */
+
+#define MESSAGES 24
+#define MESSAGE KIB(128)
+
+/* What was sent is what it was when send() was called. */
+static void memory_is_the_senders_again_after_send(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	char *map = memory(-1);
+	struct pump pump;
+
+	warm_up(from, to);
+	pump_out(&pump, &flow, MESSAGES * MESSAGE, KIB(64));
+	for (int i = 0; i < MESSAGES; i++) {
+		fill(map, MESSAGE, flow.stream, i * MESSAGE);
+		for (size_t sent = 0; sent < MESSAGE;)
+			sent += succeeds(send(from, map + sent, MESSAGE - sent, MSG_NOSIGNAL));
+		memset(map, 0xee, MESSAGE);
+	}
+	pump_join(&pump);
+	require_unpinned();
+}
+
+/* Nothing comes into it after recv(). */
+static void memory_is_the_readers_again_after_recv(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	static char *maps[MESSAGES];
+	struct pump pump;
+
+	warm_up(from, to);
+	for (int i = 0; i < MESSAGES; i++)
+		maps[i] = memory(-1);
+	pump_in(&pump, &flow, MESSAGES * MESSAGE, KIB(64));
+	for (int i = 0; i < MESSAGES; i++) {
+		for (size_t taken = 0; taken < MESSAGE;)
+			taken += succeeds(recv(to, maps[i] + taken, MESSAGE - taken, 0));
+		flow_check(&flow, maps[i], MESSAGE);
+		memset(maps[i], 0x77, MESSAGE);
+	}
+	pump_join(&pump);
+	for (int i = 0; i < MESSAGES; i++)
+		for (size_t at = 0; at < MESSAGE; at++)
+			returns(0x77, maps[i][at]);
+	require_unpinned();
+}
+
+/* ---- the end of a process ------------------------------------------------------------ */
+
+struct end {
+	int fd, other;
+	struct flow *flow;
+};
+
+static void send_large(void *arg)
+{
+	struct end *end = arg;
+	char *map = memory(-1);
+
+	close(end->other);
+	for (;;) {
+		fill(map, LEN, end->flow->stream, end->flow->sent);
+		end->flow->sent += succeeds(send(end->fd, map, LEN, MSG_NOSIGNAL));
+	}
+}
+
+/* One thread sends, the other ends the process by exit_group(). */
+static void exit_while_sending(void *arg)
+{
+	struct end *end = arg;
+	char *map = memory(-1);
+	struct call call = { .fd = end->fd, .buf = map, .len = LEN };
+
+	close(end->other);
+	fill(map, LEN, end->flow->stream, 0);
+	send_late(&call);
+	await(call.task.done || sleeps_in(call.task.tid, SYS_sendto));
+	_exit(0);
+}
+
+static void take_all(struct flow *flow)
+{
+	while (succeeds(flow_recv(flow, KIB(64), 0)))
+		;
+	flow_end(flow);
+}
+
+static void writer_is_killed_in_the_middle_of_a_large_message(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct end end = { .fd = from, .other = to, .flow = &flow };
+	pid_t pid;
+
+	warm_up(from, to);
+	pid = process_start(send_large, &end);
+	close(from);
+	flow_take(&flow, LEN + HALF);
+	process_kill(pid);
+	take_all(&flow);
+}
+
+static void writer_exits_in_the_middle_of_a_large_message(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct end end = { .fd = from, .other = to, .flow = &flow };
+	pid_t pid;
+
+	warm_up(from, to);
+	pid = process_start(exit_while_sending, &end);
+	close(from);
+	process_join(pid);
+	take_all(&flow);
+}
+
+static void receive_large(void *arg)
+{
+	struct end *end = arg;
+	char *map = memory(-1);
+
+	close(end->other);
+	for (;;)
+		succeeds(recv(end->fd, map, LEN, 0));
+}
+
+/* Who sends to it may have a reset, and nothing else. */
+static void reader_is_killed_in_the_middle_of_a_large_message(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct end end = { .fd = to, .other = from };
+	char *map = memory(-1);
+	struct call call = { .fd = from, .buf = map, .len = LEN };
+	pid_t pid;
+
+	warm_up(from, to);
+	pid = process_start(receive_large, &end);
+	close(to);
+	flow_put(&flow, HALF);
+	send_late(&call);
+	process_kill(pid);
+	call_join(&call);
+	if (call.returned < 0 && call.error != EPIPE && call.error != ECONNRESET)
+		give_up(__FILE__, __LINE__, "send(): %s", strerror(call.error));
+	require_unpinned();
+}
+
+/* ---- limits -------------------------------------------------------------------------- */
+
+/* Not root any more, and no page may be locked. */
+static void send_without_locking(void *arg)
+{
+	const struct rlimit none = { 0, 0 };
+	struct end *end = arg;
+	char *map = memory(-1);
+
+	succeeds(setrlimit(RLIMIT_MEMLOCK, &none));
+	succeeds(setresuid(65534, 65534, 65534));
+	fill(map, LEN, end->flow->stream, 0);
+	for (size_t sent = 0; sent < LEN;)
+		sent += succeeds(send(end->fd, map + sent, LEN - sent, MSG_NOSIGNAL));
+}
+
+static void memory_that_may_not_be_locked_is_sent(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct end end = { .fd = from, .flow = &flow };
+	pid_t pid;
+
+	warm_up(from, to);
+	pid = process_start(send_without_locking, &end);
+	flow_take(&flow, LEN);
+	process_join(pid);
+}
+
+static void receive_without_locking(void *arg)
+{
+	const struct rlimit none = { 0, 0 };
+	struct end *end = arg;
+	char *map = memory(-1);
+
+	succeeds(setrlimit(RLIMIT_MEMLOCK, &none));
+	succeeds(setresuid(65534, 65534, 65534));
+	while (end->flow->taken < 2 * LEN)
+		flow_check(end->flow, map, succeeds(recv(end->fd, map, LEN, 0)));
+}
+
+static void memory_that_may_not_be_locked_is_filled(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct end end = { .fd = to, .flow = &flow };
+	pid_t pid;
+
+	warm_up(from, to);
+	pid = process_start(receive_without_locking, &end);
+	flow_put(&flow, 2 * LEN);
+	process_join(pid);
+}
+
+const struct test memory_tests[] = {
+	TEST_WAYS(memory_may_be_unmapped_while_it_is_sent),
+	TEST_WAYS(memory_may_be_moved_while_it_is_sent),
+	TEST_WAYS(file_may_be_truncated_while_it_is_sent),
+	TEST_WAYS(memory_may_be_paged_out_while_it_is_sent),
+	TEST_WAYS(process_may_fork_while_it_sends),
+	TEST_WAYS(memory_may_be_unmapped_while_it_is_filled),
+	TEST_WAYS(memory_may_be_moved_while_it_is_filled),
+	TEST_WAYS(file_may_be_truncated_while_it_is_filled),
+	TEST_WAYS(memory_may_be_paged_out_while_it_is_filled),
+	TEST_WAYS(process_may_fork_while_it_receives),
+	TEST_WAYS(memory_is_the_senders_again_after_send),
+	TEST_WAYS(memory_is_the_readers_again_after_recv),
+	TEST_WAYS(writer_is_killed_in_the_middle_of_a_large_message),
+	TEST_WAYS(writer_exits_in_the_middle_of_a_large_message),
+	TEST_WAYS(reader_is_killed_in_the_middle_of_a_large_message),
+	TEST_WAYS(memory_that_may_not_be_locked_is_sent),
+	TEST_WAYS(memory_that_may_not_be_locked_is_filled),
+	{ 0 },
+};
