@@ -98,8 +98,8 @@ static int check_addresses(struct device *dev)
 }
 
 /* Nobody has any of its channels any more. It is not freed here: after this the kernel reads and
- * writes the channel that was given back (dma_release_channel(), Linux 6.12; dma_chan_put(), 6.1,
- * too), although real providers free theirs in this place.
+ * writes the channel that was given back (in dma_release_channel() and, on Linux 6.12, also in
+ * dma_chan_put()), although real providers free theirs in this place.
  */
 static void release(struct dma_device *dma)
 {
