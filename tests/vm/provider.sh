@@ -6,16 +6,17 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/tap.bash
 . tests/tap.bash
+# shellcheck source=tests/vm/dma.bash
+. tests/vm/dma.bash
 
-PROVIDER=/sys/kernel/debug/pd_test_dma
 CLIENT=/sys/kernel/debug/pd_test_client
 DRIVER=/sys/bus/platform/drivers/pd_test_dma
 COPIES=128
 # In which everything ends that is to end, on a slow machine.
 LONG_MS=60000
 # After this nobody waits for those that are lost.
-LOST_MS=4000
-LATE_US=4000000
+LOST_MS=2000
+LATE_US=1500000
 
 if [ "$(hostname)" != pipedevice-vm ]; then
 	echo "Bail out! loads modules: only for a machine of tools/vm/run.sh"
@@ -23,21 +24,6 @@ if [ "$(hostname)" != pipedevice-vm ]; then
 fi
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-
-# knobs NAME=VALUE...: all others are as they were in the beginning.
-knobs() {
-	local name
-
-	for name in latency_us latency_odd_us ns_per_kib error_every lose_every late_every late_us \
-		late_poison null_every silent_removal; do
-		echo 0 >$PROVIDER/$name
-	done
-	echo -1 >$PROVIDER/fault_channel
-	echo -1 >$PROVIDER/stuck_channel
-	for name; do
-		echo "${name#*=}" >"$PROVIDER/${name%=*}"
-	done
-}
 
 # run COUNT BYTES TIMEOUT_MS QUIET_MS: COUNT copies, round all channels, all issued at once
 run() {
@@ -51,25 +37,43 @@ run() {
 	echo "$*" >$CLIENT/run
 }
 
+# read_seen NAME: what the client saw, into that array
+read_seen() {
+	local -n seen_by=$1
+	local words i
+
+	while read -r -a words; do
+		[ "${words[0]}" != channels ] || continue
+		for ((i = 0; i < ${#words[@]}; i += 2)); do
+			# shellcheck disable=SC2034  # the caller's
+			seen_by["${words[i]}"]=${words[i + 1]}
+		done
+	done <<<"$(<$CLIENT/seen)"
+}
+
 # saw NAME=NUMBER...: this many, and none of the others
 saw() {
-	local name number wrong=0
-	declare -A expected=()
+	local name wrong=0
+	local -A expected=() seen=()
 
 	for name; do
 		expected[${name%=*}]=${name#*=}
 	done
-	while read -r name number; do
-		if [ "$number" -ne "${expected[$name]:-0}" ]; then
-			echo "$name: $number, not ${expected[$name]:-0}"
+	read_seen seen
+	for name in "${!seen[@]}"; do
+		if [ "${seen[$name]}" -ne "${expected[$name]:-0}" ]; then
+			echo "$name: ${seen[$name]}, not ${expected[$name]:-0}"
 			wrong=1
 		fi
-	done < <(tail -n +2 $CLIENT/seen | xargs -n 2)
+	done
 	return $wrong
 }
 
 number_of() {
-	tr ' ' '\n' <$CLIENT/seen | grep -A 1 -x "$1" | tail -n 1
+	local -A seen=()
+
+	read_seen seen
+	echo "${seen[$1]}"
 }
 
 # counted NAME=NUMBER...: by so much the provider's counts moved since run
@@ -94,18 +98,6 @@ load() {
 unload() {
 	rmmod pd_test_client && honest && rmmod pd_test_dma && [ ! -e $PROVIDER ] &&
 		! compgen -G '/sys/bus/platform/devices/pd_test_dma.*'
-}
-
-# The provider, and its client, did nothing that they may not.
-honest() {
-	local name
-
-	for name in late_writes_after_terminate violations unsubmitted_count freed_busy_count; do
-		[ "$(cat $PROVIDER/$name)" -eq 0 ] || {
-			echo "$name: $(cat $PROVIDER/$name)"
-			return 1
-		}
-	done
 }
 
 is_refused() {
@@ -140,9 +132,9 @@ takes_ms() {
 	shift
 
 	knobs "$@"
-	began=$(date +%s%N)
+	began=${EPOCHREALTIME/./}
 	run $COPIES 16384 $LONG_MS 0
-	[ $((($(date +%s%N) - began) / 1000000)) -ge "$least" ] && saw ok=$COPIES
+	[ $(((${EPOCHREALTIME/./} - began) / 1000)) -ge "$least" ] && saw ok=$COPIES
 }
 
 odd_ones_are_slow() {
@@ -155,7 +147,7 @@ errors() {
 }
 
 losses() {
-	knobs lose_every=8 && run $COPIES 4096 $LOST_MS 500 &&
+	knobs lose_every=8 && run $COPIES 4096 $LOST_MS 100 &&
 		saw lost=$((COPIES / 8)) ok=$((COPIES * 7 / 8)) &&
 		counted lose=$((COPIES / 8)) terminated=$((COPIES / 8))
 }
@@ -174,7 +166,7 @@ poisoned() {
 # The memory belongs to others when the poison would be written.
 late_and_terminated() {
 	knobs late_every=1 late_us=$LATE_US late_poison=1 &&
-		run 32 4096 100 $((LATE_US / 1000 + 1000)) && saw lost=32 &&
+		run 32 4096 100 $((LATE_US / 1000)) && saw lost=32 &&
 		counted late_terminated=32 late_poison=0
 }
 
@@ -197,9 +189,9 @@ stuck() {
 terminated_at_any_point() {
 	local ms terminated=0
 
-	knobs ns_per_kib=20000
-	for ms in 0 20 40 60; do
-		run 16 1048576 $ms 300 || return 1
+	knobs ns_per_kib=80000
+	for ms in 0 20 40; do
+		run 16 262144 $ms 100 || return 1
 		saw ok="$(number_of ok)" lost=$((16 - $(number_of ok))) \
 			status="$(number_of status)" || return 1
 		echo "# after $ms ms $(number_of lost) were terminated" >&3
@@ -213,7 +205,7 @@ has_moved() {
 	local i
 
 	for ((i = 0; i < 600; i++)); do
-		[ $(($(cat "$PROVIDER/$1_count") - $2)) -lt "$3" ] || return 0
+		[ $(($(provided "$1_count") - $2)) -lt "$3" ] || return 0
 		sleep 0.1
 	done
 	return 1
@@ -225,8 +217,8 @@ removed_while_busy() {
 	shift
 
 	knobs "$@"
-	submitted=$(cat $PROVIDER/submitted_count)
-	run $COPIES 16384 "$timeout" 500 &
+	submitted=$(provided submitted_count)
+	run $COPIES 16384 "$timeout" 100 &
 	pid=$!
 	has_moved submitted "$submitted" $COPIES || return 1
 	echo pd_test_dma.0 >$DRIVER/unbind
@@ -257,8 +249,8 @@ removed_while_copying() {
 	local completed pid ok
 
 	knobs ns_per_kib=1000000
-	completed=$(cat $PROVIDER/completed_count)
-	run 16 1048576 $LONG_MS 500 &
+	completed=$(provided completed_count)
+	run 16 262144 $LONG_MS 100 &
 	pid=$!
 	has_moved completed "$completed" 4 || return 1
 	echo pd_test_dma.0 >$DRIVER/unbind
@@ -282,8 +274,8 @@ small_and_many() {
 
 # What it is told to do too late it does, as nothing can stop it, and the client awaits it.
 not_terminated() {
-	load no_terminate=1 && knobs late_every=1 late_us=2000000 late_poison=1 &&
-		run 16 4096 100 3000 && saw wrong=16 status=16 && counted late_poison=16 && unload
+	load no_terminate=1 && knobs late_every=1 late_us=1000000 late_poison=1 &&
+		run 16 4096 100 100 && saw wrong=16 status=16 && counted late_poison=16 && unload
 }
 
 # As it is given run=1, it takes the parameters that it has been given by then.
