@@ -1,0 +1,203 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Each fault of a DMA channel, while programs send: every byte is right, nobody notices, the counters
+# say it, and a channel that goes wrong again and again is not used any more until it is reset. Runs
+# in a virtual machine.
+set -euo pipefail
+# shellcheck source=tests/vm/lib.bash
+. "$(dirname "$0")/lib.bash"
+# shellcheck source=tests/vm/dma.bash
+. tests/vm/dma.bash
+
+ENGINE=dma
+DRIVER=/sys/bus/platform/drivers/pd_test_dma
+DEVICES=(pd_test_dma.0 pd_test_dma.1)
+CHANNELS=4
+# As many descriptors as are never wanted at once: those that are refused are so for a fault.
+DEPTH=1000
+# After so long a copy is done by the CPU; LATE_US is longer, and IN_TIME_US is not.
+TIMEOUT_MS=300
+LATE_US=900000
+IN_TIME_US=50000
+TRAFFIC_ARGS=(--size 64K-1M --write 32K-1M --read 32K-1M)
+HUGE_PAGES=64
+
+# they_are STATES: of all channels, such as "3 active 1 retired"
+they_are() {
+	local now
+	now=$(states)
+	echo "channels: $now; expected: $1"
+	[ "$now" = "$1" ]
+}
+
+by_dma() {
+	is "$(moved_by DmaSegments)" -gt "$1" && is "$(moved_by DmaBytes)" -gt 0
+}
+
+# As pdload shows it.
+shown_as_retired() {
+	is "$("$PDLOAD" engines --json | jq '[.channels[] | select(.state == "retired")] | length')" \
+		-eq "$1"
+}
+
+# Until DMA has made so many copies, or 40, of which none went wrong.
+well() {
+	remember
+	wait_for 20 by_dma "${1:-40}" &&
+		have_not_moved DmaErrors DmaTimeouts DmaRedone DmaRefused DmaNoChannel
+}
+
+# under IO CMD...: CMD succeeds while programs send and receive, who find every byte right.
+under() {
+	local io=$1 status=0
+	shift
+
+	knobs
+	"$PDLOAD" engines --reset && they_are "$CHANNELS active" || return 1
+	serve server server in 10.1.0.2:0 --io "$io" "${TRAFFIC_ARGS[@]}" || return 1
+	connect client client in "10.1.0.2:${PORT[server]}" --io "$io" "${TRAFFIC_ARGS[@]}" \
+		--mix forever,rr --rounds 0 --connections 2 || return 1
+	{ well && "$@"; } || status=1
+	knobs
+	end_traffic && honest && return $status
+}
+
+# goes_wrong COUNTER RETIRED KNOB...: until COUNTER has moved and so many channels are retired; then
+# they are reset.
+goes_wrong() {
+	local counter=$1 retired=$2 active=$((CHANNELS - $2)) expected
+	shift 2
+
+	expected="$retired retired"
+	[ $active -eq 0 ] || expected="$active active $expected"
+	remember
+	knobs "$@"
+	wait_for 30 they_are "$expected" && have_moved "$counter" DmaRedone &&
+		shown_as_retired "$retired" || return 1
+	[ $active -gt 0 ] || wait_for 20 have_moved DmaNoChannel || return 1
+	knobs
+	"$PDLOAD" engines --reset && they_are "$CHANNELS active" || return 1
+	remember
+	wait_for 20 by_dma 20
+}
+
+# goes_on COUNT KNOB...: until COUNT of the provider has moved by 20, with nothing to be seen of it.
+goes_on() {
+	local count=$1 from
+	shift
+
+	remember
+	knobs "$@"
+	from=$(provided "$count")
+	wait_for 30 provided_more "$count" "$from" 20 && they_are "$CHANNELS active" &&
+		by_dma 20 && have_not_moved DmaErrors DmaTimeouts DmaRedone DmaNoChannel
+}
+
+provided_more() {
+	is $(($(provided "$1") - $2)) -ge "$3"
+}
+
+refuses() {
+	goes_on null_count null_every=4 && have_moved DmaRefused
+}
+
+# What a late copy would write comes when its memory has been handed on.
+poisons_late() {
+	goes_wrong DmaTimeouts $CHANNELS late_every=8 late_us=$LATE_US late_poison=1 &&
+		is "$(provided late_terminated_count)" -gt 0
+}
+
+# It says that all is well.
+lies() {
+	remember
+	knobs late_every=8 late_us=$IN_TIME_US late_poison=1
+	wait_for 30 have_moved DmaErrors DmaRedone && is "$(provided late_poison_count)" -gt 0 &&
+		they_are "$CHANNELS active"
+}
+
+uses_huge_pages() {
+	local free
+	free=$(awk '$1 == "HugePages_Free:" { print $2 }' /proc/meminfo)
+	# A buffer for each thread of each end.
+	is "$free" -le $((HUGE_PAGES - 8)) && well 100
+}
+
+in_huge_pages() {
+	echo $HUGE_PAGES >/proc/sys/vm/nr_hugepages
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=2 under "$@" || return 1
+	echo 0 >/proc/sys/vm/nr_hugepages
+}
+
+unbind() {
+	echo "$1" >$DRIVER/unbind
+}
+
+bind() {
+	echo "$1" >$DRIVER/bind
+}
+
+# removed KNOB...: one of the devices, then the other, while copies are being made; then they come back
+removed() {
+	knobs "$@"
+	remember
+	wait_for 20 by_dma 10 && unbind "${DEVICES[0]}" && they_are "2 active" || return 1
+	remember
+	wait_for 20 by_dma 10 && unbind "${DEVICES[1]}" && they_are "" || return 1
+	remember
+	wait_for 20 have_moved DmaNoChannel CpuBytes && have_not_moved DmaBytes || return 1
+	bind "${DEVICES[0]}"
+	bind "${DEVICES[1]}"
+	knobs
+	echo "dma on" >/proc/pipedevice_engines
+	they_are "$CHANNELS active" && well
+}
+
+not() {
+	! "$@"
+}
+
+has_gone() {
+	test ! -e "/sys/module/$1"
+}
+
+down_under_load() {
+	knobs latency_us=20000
+	remember
+	wait_for 20 by_dma 10 && not rmmod pipedevice && down && has_gone pipedevice
+}
+
+start_machine
+# What is unread when programs are told to end takes them long to check.
+for ns in client server; do
+	in_ns $ns sysctl -qw net.ipv4.tcp_rmem="4096 131072 1048576" net.ipv4.tcp_wmem="4096 16384 1048576"
+done
+pinned=$(pins)
+modprobe pd_test_dma depth=$DEPTH channels=$CHANNELS devices=${#DEVICES[@]}
+check "pdload up --engine dma" up --all
+check "all channels are there" they_are "$CHANNELS active"
+check "the provider stays as long as it is used" not modprobe -r pd_test_dma
+check "from 4 KiB on" "$PDLOAD" engines --threshold 4096
+check "and not for long" "$PDLOAD" engines --timeout $TIMEOUT_MS
+for io in block edge; do
+	check "copies by DMA, $io" under $io well 100
+done
+check "copies by DMA from and to huge pages" in_huge_pages block uses_huge_pages
+check "some fail" under block goes_wrong DmaErrors $CHANNELS error_every=8
+check "all fail on one channel" under edge goes_wrong DmaErrors 1 \
+	error_every=1 fault_channel=1
+check "some are lost" under edge goes_wrong DmaTimeouts $CHANNELS lose_every=8
+check "one channel is stuck" under block goes_wrong DmaTimeouts 1 stuck_channel=2
+check "some are late" under block goes_on late_count late_every=8 late_us=$IN_TIME_US
+for io in block edge; do
+	check "some are too late, and would write poison, $io" under $io poisons_late
+done
+check "some are poison and say that they are well" under block lies
+check "channels end in another order" under block goes_on latency_odd_count latency_odd_us=30000
+check "descriptors are refused" under edge refuses
+check "devices go while they copy, and come back" under block removed latency_us=20000
+check "and go with copies that are lost" under edge removed lose_every=8
+check "and go silently" under block removed latency_us=20000 silent_removal=1
+check "pdload down while copies are made" under block down_under_load
+check "nothing is pinned any more" wait_for 5 no_more_pins_than "$pinned"
+check "the provider goes" modprobe -r pd_test_dma
+finish
