@@ -286,6 +286,45 @@ static void memory_is_the_readers_again_after_recv(int from, int to)
 	require_unpinned();
 }
 
+/* ---- one memory on either end --------------------------------------------------------- */
+
+/* What is at @from_there is sent while another thread waits for it to come @to_there: the same bytes. */
+static void send_onto(int from, int to, char *from_there, char *to_there)
+{
+	struct flow flow = flow_between(from, to);
+	struct filling filling = { .fd = to, .map = to_there, .len = MESSAGE };
+
+	warm_up(from, to);
+	for (int i = 0; i < 4; i++) {
+		fill(from_there, MESSAGE, flow.stream, flow.sent);
+		filling.filled = 0;
+		task_start(&filling.task, run_filling, &filling);
+		await(sleeps_in(filling.task.tid, SYS_recvfrom));
+		for (size_t sent = 0; sent < MESSAGE;)
+			sent += succeeds(
+				send(from, from_there + sent, MESSAGE - sent, MSG_NOSIGNAL));
+		flow.sent += MESSAGE;
+		task_join(&filling.task);
+		flow_check(&flow, to_there, filling.filled);
+	}
+	require_unpinned();
+}
+
+static void message_is_sent_from_where_it_is_received(int from, int to)
+{
+	char *map = memory(-1);
+
+	send_onto(from, to, map, map);
+}
+
+static void message_is_sent_from_a_file_that_it_is_received_into(int from, int to)
+{
+	int fd = file();
+
+	send_onto(from, to, memory(fd), memory(fd));
+	close(fd);
+}
+
 /* ---- the end of a process ------------------------------------------------------------ */
 
 struct end {
@@ -449,6 +488,8 @@ const struct test memory_tests[] = {
 	TEST_WAYS(process_may_fork_while_it_receives),
 	TEST_WAYS(memory_is_the_senders_again_after_send),
 	TEST_WAYS(memory_is_the_readers_again_after_recv),
+	TEST_WAYS(message_is_sent_from_where_it_is_received),
+	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into),
 	TEST_WAYS(writer_is_killed_in_the_middle_of_a_large_message),
 	TEST_WAYS(writer_exits_in_the_middle_of_a_large_message),
 	TEST_WAYS(reader_is_killed_in_the_middle_of_a_large_message),
