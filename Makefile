@@ -10,6 +10,8 @@
 # make bench    native figures and a picture in build/bench/
 # make bench-insn  instructions of each engine on an emulated arm64 machine, and a picture, in
 #               build/bench/; PROFILE="cpu rr 64 blocking" says which functions execute them
+# make paper-figures  the figures of the paper from our own runs, counted and timed on emulated
+#               machines, in build/paper/; FIGURES="sizes connections ring mpi" are those to run
 # make vm-6.1   all tests of the module on one kernel; vm-6.12 and vm-debug likewise;
 #               `make vm-shell KERNEL=6.12` gives a prompt there
 # make vm-arm64 the suite of sockets over DMA channels of a real driver, on emulated arm64, and one that hangs
@@ -56,6 +58,8 @@ SOCKETS := $(BUILD)/tests/sockets/sockets
 SOCKETS_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/sockets/*.c))
 BENCH_PROGS := $(BUILD)/tools/bench/netbench $(BUILD)/tools/bench/pinned
 INSN_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(addprefix tools/bench/insn/,main.c end.c counter.c))
+PAPER_PROGS := $(BUILD)/streams $(BUILD)/ring
+PAPER_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(addprefix tools/bench/paper/,buffer.c process.c moved.c) tools/bench/insn/counter.c)
 NETBENCH_OBJ := $(patsubst %,$(BUILD)/tools/bench/%.o,server client run payload)
 DEMO_PROGS := $(patsubst %.c,$(BUILD)/%,$(wildcard tools/demo/*.c))
 VM_KERNELS := 6.1 6.12 debug
@@ -65,7 +69,8 @@ TOPICS := lint unit cli sockets net programs
 VM_CHECKS := 6.12 6.1
 
 .PHONY: all deps bpf pdload tests check $(TOPICS:%=check-%) $(VM_KERNELS:%=vm-%) $(VM_KERNELS:%=check-vm-%) \
-	vm-arm64 check-vm-arm64 vm-shell check-debug check-vm check-native check-insn demo demo-vm bench bench-insn fuzz install dkms-install clean
+	vm-arm64 check-vm-arm64 vm-shell check-debug check-vm check-native check-insn demo demo-vm bench bench-insn \
+	paper-figures fuzz install dkms-install clean
 .DELETE_ON_ERROR:
 
 all: pdload
@@ -163,6 +168,11 @@ bench-insn:
 	tools/deps.sh arm64
 	tools/bench/insn/insn.sh $(if $(PROFILE),--profile $(PROFILE))
 
+paper-figures:
+	tools/deps.sh paper
+	$(MAKE) --no-print-directory all
+	tools/bench/paper/paper.sh $(FIGURES)
+
 # Fails when a ratio is more than 5 % worse than the committed one (a stream of 1 KiB: 10 %).
 check-insn:
 	tools/deps.sh arm64
@@ -257,6 +267,11 @@ $(BENCH_PROGS): %: %.o
 
 # Runs on the machine of tools/vm/arm64.sh.
 $(BUILD)/insn: $(INSN_OBJ)
+	$(CC) $(CFLAGS) -static -o $@ $^
+
+# Likewise.
+$(BUILD)/tools/bench/paper/%.o: QUOTED := tools/bench/insn
+$(PAPER_PROGS): $(BUILD)/%: $(BUILD)/tools/bench/paper/%.o $(PAPER_OBJ)
 	$(CC) $(CFLAGS) -static -o $@ $^
 
 # A plugin for QEMU.

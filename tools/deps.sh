@@ -29,6 +29,8 @@ ARM64_PACKAGES=(
 	qemu-system-arm device-tree-compiler gcc-aarch64-linux-gnu gcc-12-aarch64-linux-gnu
 	libc6-dev-arm64-cross
 )
+# for `tools/deps.sh paper`, as well: tools/bench/paper
+PAPER_PACKAGES=(openmpi-bin libopenmpi-dev)
 SERVICES=(redis-server nginx haproxy postgresql memcached)
 
 POLICY=/usr/sbin/policy-rc.d
@@ -61,6 +63,7 @@ apt() {
 case ${1:-} in
 vm) PACKAGES+=("${VM_PACKAGES[@]}") ;;
 arm64) PACKAGES+=("${VM_PACKAGES[@]}" "${ARM64_PACKAGES[@]}") ;;
+paper) PACKAGES+=("${VM_PACKAGES[@]}" "${ARM64_PACKAGES[@]}" "${PAPER_PACKAGES[@]}") ;;
 esac
 command -v dpkg-query >/dev/null ||
 	die "this is not Debian: install the equivalents of: ${PACKAGES[*]}"
