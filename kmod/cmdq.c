@@ -349,14 +349,16 @@ bool pd_cmdq_begin_on(struct pd_copy *copy, struct pd_channel *channel)
 
 /* ---- the end --------------------------------------------------------------------------- */
 
-/* Before its deadline? */
+/* Before its deadline? Nor is it too late at once: who waits may have stood still, and the channel with
+ * it, as a virtual machine does.
+ */
 static bool has_ended(struct pd_copy *copy)
 {
-	long left = copy->deadline - jiffies;
+	long left = max_t(long, copy->deadline - jiffies, time_limit() / LIMITS);
 	int i;
 
 	for (i = 0; i < LOOKS; i++) {
-		if (wait_for_completion_timeout(&copy->done, max(left, 0L) / LOOKS + 1))
+		if (wait_for_completion_timeout(&copy->done, left / LOOKS + 1))
 			return true;
 		dma_async_is_tx_complete(copy->channel->chan, copy->cookie, NULL, NULL);
 	}

@@ -175,10 +175,15 @@ static int calibrate(const char *unused)
 	return err;
 }
 
+/* Also those that have come since: a driver that left its device may be back. */
 static int reset(const char *unused)
 {
+	int nr = 0;
+
 	pd_channels_reset();
-	return 0;
+	if (is_on)
+		nr = pd_channels_acquire();
+	return nr == -ENOMEM ? nr : 0;
 }
 
 static int set_timeout(const char *argument)

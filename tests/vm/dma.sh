@@ -148,7 +148,7 @@ removed() {
 	bind "${DEVICES[0]}"
 	bind "${DEVICES[1]}"
 	knobs
-	echo "dma on" >/proc/pipedevice_engines
+	"$PDLOAD" engines --reset
 	they_are "$CHANNELS active" && well
 }
 
@@ -166,12 +166,24 @@ down_under_load() {
 	wait_for 20 by_dma 10 && not rmmod pipedevice && down && has_gone pipedevice
 }
 
+# Memory that they may still write to could not be handed on.
+unstoppable_are_refused() {
+	local said status=0
+
+	modprobe pd_test_dma no_terminate=1
+	said=$("$PDLOAD" up --all --engine dma 2>&1) || status=$?
+	modprobe -r pd_test_dma
+	echo "$said"
+	is $status -eq 5 && [[ $said == *"its driver cannot stop a copy that does not end"* ]]
+}
+
 start_machine
 # What is unread when programs are told to end takes them long to check.
 for ns in client server; do
 	in_ns $ns sysctl -qw net.ipv4.tcp_rmem="4096 131072 1048576" net.ipv4.tcp_wmem="4096 16384 1048576"
 done
 pinned=$(pins)
+check "channels whose driver can't stop a copy are refused" unstoppable_are_refused
 modprobe pd_test_dma depth=$DEPTH channels=$CHANNELS devices=${#DEVICES[@]}
 check "pdload up --engine dma" up --all
 check "all channels are there" they_are "$CHANNELS active"
