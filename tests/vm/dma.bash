@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The provider of DMA channels of tests/kmod, for the tests that use it.
 #
-#     knobs NAME=VALUE...   its faults: all others are as in the beginning
+#     knobs NAME=VALUE...   its faults, in this order: all others are as in the beginning
 #     provided NAME         one of its counts
 #     honest                neither it nor its client did what they may not
 #     remember              what the module's counters say now

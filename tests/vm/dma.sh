@@ -136,7 +136,8 @@ bind() {
 	echo "$1" >$DRIVER/bind
 }
 
-# removed KNOB...: one of the devices, then the other, while copies are being made; then they come back
+# removed KNOB...: one of the devices, then the other, while copies are being made; then they come back.
+# With faults so rare that channels are not retired meanwhile.
 removed() {
 	knobs "$@"
 	remember
@@ -196,7 +197,7 @@ done
 check "copies by DMA from and to huge pages" in_huge_pages block uses_huge_pages
 check "some fail" under block goes_wrong DmaErrors $CHANNELS error_every=8
 check "all fail on one channel" under edge goes_wrong DmaErrors 1 \
-	error_every=1 fault_channel=1
+	fault_channel=1 error_every=1
 check "some are lost" under edge goes_wrong DmaTimeouts $CHANNELS lose_every=8
 check "one channel is stuck" under block goes_wrong DmaTimeouts 1 stuck_channel=2
 check "some are late" under block goes_on late_count late_every=8 late_us=$IN_TIME_US
@@ -207,7 +208,7 @@ check "some are poison and say that they are well" under block lies
 check "channels end in another order" under block goes_on latency_odd_count latency_odd_us=30000
 check "descriptors are refused" under edge refuses
 check "devices go while they copy, and come back" under block removed latency_us=20000
-check "and go with copies that are lost" under edge removed lose_every=8
+check "and go with copies that are lost" under edge removed lose_every=50
 check "and go silently" under block removed latency_us=20000 silent_removal=1
 check "pdload down while copies are made" under block down_under_load
 check "nothing is pinned any more" wait_for 5 no_more_pins_than "$pinned"

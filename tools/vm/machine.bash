@@ -28,12 +28,14 @@ die() {
 }
 
 cleanup() {
-	local status=$?
+	local status=$? child
 
 	trap '' INT TERM
-	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true
-	[ -z "$relay" ] || kill "$relay" 2>/dev/null || true
-	wait
+	# These alone: a filter that this script writes to ends after it.
+	for child in $qemu $relay; do
+		kill "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	done
 	rm -rf "$work"
 	exit "$status"
 }
