@@ -33,9 +33,9 @@ static unsigned long time_limit(void)
 /* ---- a copy that does not end ---------------------------------------------------------- */
 
 /* Until the driver says that it has stopped, or @late has ended after all: memory that it may still
- * write to is not handed on.
+ * write to is not handed on. True if it has stopped.
  */
-static void stop_driver(struct pd_channel *channel, struct pd_copy *late)
+static bool stop_driver(struct pd_channel *channel, struct pd_copy *late)
 {
 	int err;
 
@@ -45,12 +45,14 @@ static void stop_driver(struct pd_channel *channel, struct pd_copy *late)
 			channel->name, channel->driver, err);
 		schedule_timeout_uninterruptible(HZ);
 	}
+	return !err;
 }
 
 /* Some copy on @channel does not end: stop all of them. None is written to after this. */
 static void stop(struct pd_channel *channel, struct pd_copy *late)
 {
 	struct pd_copy *copy;
+	bool is_stopped;
 
 	mutex_lock(&channel->stop_mutex);
 	/* It has ended meanwhile, or with another that was late. */
@@ -61,14 +63,14 @@ static void stop(struct pd_channel *channel, struct pd_copy *late)
 		channel->state = PD_CHANNEL_STOPPING;
 	spin_unlock_bh(&channel->lock);
 
-	stop_driver(channel, late);
+	is_stopped = stop_driver(channel, late);
 
 	spin_lock_bh(&channel->lock);
 	channel->timeouts++;
 	pd_stat_inc(PD_STAT_DMA_TIMEOUTS);
 	list_for_each_entry(copy, &channel->copies, list) {
 		/* One that has nothing with the driver sees the state instead. */
-		if (!atomic_xchg(&copy->left, 0))
+		if (!is_stopped || !atomic_xchg(&copy->left, 0))
 			continue;
 		copy->stopped = true;
 		complete(&copy->done);

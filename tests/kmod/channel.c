@@ -68,6 +68,10 @@ static int terminate_all(struct dma_chan *dma_chan)
 	struct pd_test_chan *chan = pd_test_chan_of(dma_chan);
 	unsigned long flags;
 
+	if (pd_test_knob(PD_TEST_UNWILLING)) {
+		pd_test_count(PD_TEST_UNWILLING_COUNT, 1);
+		return -EBUSY;
+	}
 	spin_lock_irqsave(&chan->lock, flags);
 	terminate(chan);
 	spin_unlock_irqrestore(&chan->lock, flags);

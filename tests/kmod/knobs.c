@@ -24,6 +24,7 @@ static struct knob knobs[PD_TEST_KNOBS] = {
 	[PD_TEST_FAULT_CHANNEL] = { "fault_channel", -1 },
 	[PD_TEST_STUCK_CHANNEL] = { "stuck_channel", -1 },
 	[PD_TEST_SILENT_REMOVAL] = { "silent_removal" },
+	[PD_TEST_UNWILLING] = { "unwilling" },
 };
 
 static struct {
@@ -44,6 +45,7 @@ static struct {
 	[PD_TEST_FULL] = { "full_count" },
 	[PD_TEST_STUCK] = { "stuck_count" },
 	[PD_TEST_TERMINATED] = { "terminated_count" },
+	[PD_TEST_UNWILLING_COUNT] = { "unwilling_count" },
 	[PD_TEST_LATE_TERMINATED] = { "late_terminated_count" },
 	[PD_TEST_ABORTED] = { "aborted_count" },
 	[PD_TEST_FREED_BUSY] = { "freed_busy_count" },

@@ -115,6 +115,18 @@ lies() {
 		they_are "$CHANNELS active"
 }
 
+# What is in flight waits, and none of it is handed on, until the channel can be stopped after all.
+cannot_be_stopped_yet() {
+	local from
+
+	remember
+	knobs unwilling=1 lose_every=8
+	from=$(provided unwilling_count)
+	wait_for 30 provided_more unwilling_count "$from" 3 && have_not_moved DmaRedone || return 1
+	knobs
+	wait_for 20 have_moved DmaTimeouts DmaRedone
+}
+
 uses_huge_pages() {
 	local free
 	free=$(awk '$1 == "HugePages_Free:" { print $2 }' /proc/meminfo)
@@ -200,6 +212,7 @@ check "all fail on one channel" under edge goes_wrong DmaErrors 1 \
 	fault_channel=1 error_every=1
 check "some are lost" under edge goes_wrong DmaTimeouts $CHANNELS lose_every=8
 check "one channel is stuck" under block goes_wrong DmaTimeouts 1 stuck_channel=2
+check "some are lost, and channels can't be stopped for seconds" under block cannot_be_stopped_yet
 check "some are late" under block goes_on late_count late_every=8 late_us=$IN_TIME_US
 for io in block edge; do
 	check "some are too late, and would write poison, $io" under $io poisons_late
