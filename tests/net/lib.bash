@@ -166,7 +166,7 @@ in_ns() {
 # With dma the channels of tests/kmod, or those of the machine, copy all that they can.
 up() {
 	[ "$ENGINE" != dma ] || [ -d /sys/class/dma/dma0chan0 ] || modprobe pd_test_dma || return 1
-	"$PDLOAD" up --cgroup "/$TAG/in" --engine "$ENGINE" "$@" || return 1
+	"$PDLOAD" up --cgroup "/$TAG/in" --engine "$ENGINE" "$@" || return
 	[ "$ENGINE" != dma ] || "$PDLOAD" engines --threshold 4096
 }
 

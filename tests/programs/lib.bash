@@ -172,7 +172,7 @@ same_results() {
 # With dma the channels of tests/kmod, or those of the machine, copy all that they can.
 bring_up() {
 	[ "$ENGINE" != dma ] || [ -d /sys/class/dma/dma0chan0 ] || modprobe pd_test_dma || return 1
-	namespaces_run "$PDLOAD" up "${UP[@]}" --engine "$ENGINE" --cgroup "/$TAG" || return 1
+	namespaces_run "$PDLOAD" up "${UP[@]}" --engine "$ENGINE" --cgroup "/$TAG" || return
 	[ "$ENGINE" != dma ] || namespaces_run "$PDLOAD" engines --threshold 4096
 }
 
