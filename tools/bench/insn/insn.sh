@@ -9,6 +9,9 @@
 # insn.txt (the table) and insn.svg. With names in front (cpu rr 64 blocking; from the
 # left) only those rows are counted, and printed.
 #
+# With IMAGE=N it is another image of the same machine, N from 1: where what runs there lies in memory, and
+# so how the ends of a stream fall in step, is different.
+#
 # --profile says which functions executed those of one row: each instruction is seen, none
 # is sampled. Writes build/bench/insn-profile.txt and, by block of code, insn-blocks.txt.
 set -euo pipefail
@@ -45,6 +48,7 @@ build() {
 	make_root "$ROOT" "$sysroot" "$BUILD/arm64/pdload" "$BUILD/arm64/insn" "$sysroot/bin/ip"
 	cp "$HERE/guest" "$ROOT/usr/bin/"
 	aarch64-linux-gnu-strip "$ROOT"/usr/bin/{pdload,insn}
+	[ -z "${IMAGE:-}" ] || head -c $((IMAGE * 70000)) /dev/zero >"$ROOT/image"
 }
 
 # run OPTION... -- COMMAND...: prints what the machine prints.
