@@ -74,7 +74,6 @@ static int insert(struct kmod_ctx *ctx)
 
 int pd_module__load(char why[PD_MODULE_WHY])
 {
-	const char *configuration = NULL;
 	static struct pd_host host;
 	struct kmod_ctx *ctx;
 	struct utsname name;
@@ -88,7 +87,7 @@ int pd_module__load(char why[PD_MODULE_WHY])
 		return -EPERM;
 	}
 	uname(&name);
-	ctx = kmod_new(NULL, &configuration);
+	ctx = kmod_new(NULL, NULL);
 	if (!ctx) {
 		snprintf(why, PD_MODULE_WHY, "out of memory");
 		return -ENOMEM;
