@@ -104,7 +104,7 @@ static int copy_by_dma(struct bench *bench, struct pd_channel *channel, u32 byte
 		if (!err && at < bytes && begun - ended < PD_DMA_IN_FLIGHT) {
 			job = begin(bench, channel, at, bytes - at);
 			if (!job) {
-				err = -ENOMEM;
+				err = pd_channels_any() ? -ENOMEM : -ENODEV;
 				continue;
 			}
 			at += job->copy.bytes;

@@ -19,6 +19,13 @@ unsigned int pd_channels_wanted;
 module_param_named(dma_channels, pd_channels_wanted, uint, 0644);
 MODULE_PARM_DESC(dma_channels, "DMA channels to take at most (default: 0, all)");
 
+static char *stopped_by_release[8];
+static unsigned int nr_stopped_by_release;
+module_param_array_named(dma_stopped_by_release, stopped_by_release, charp, &nr_stopped_by_release,
+			 0444);
+MODULE_PARM_DESC(dma_stopped_by_release,
+		 "Drivers, besides ioatdma, of which the release of a channel stops its copies");
+
 /* Which core uses which channels: those of one node share an array. */
 static struct pd_cmdqs __rcu *plan;
 
@@ -27,9 +34,34 @@ struct pd_cmdqs *pd_cmdqs(void)
 	return rcu_dereference(plan);
 }
 
+bool pd_channels_any(void)
+{
+	return rcu_access_pointer(plan);
+}
+
 /* ---- which core uses which channels ------------------------------------------------ */
 
-/* Channels of @node, or of any for NUMA_NO_NODE, into @channels. Returns how many. */
+static bool is_usable(const struct pd_channel *channel)
+{
+	enum pd_channel_state state = READ_ONCE(channel->state);
+
+	/* One that is stopped comes back in a moment. */
+	return state == PD_CHANNEL_ACTIVE || state == PD_CHANNEL_STOPPING;
+}
+
+/* There may be fewer a moment later, but not more. */
+static unsigned int count_usable(void)
+{
+	struct pd_channel *channel;
+	unsigned int nr = 0;
+
+	lockdep_assert_held(&pd_channels_mutex);
+	list_for_each_entry(channel, &pd_channels, list)
+		nr += is_usable(channel);
+	return nr;
+}
+
+/* Those of @node, or of any for NUMA_NO_NODE, into @channels. Returns how many. */
 static unsigned int collect(int node, struct pd_channel **channels)
 {
 	struct pd_channel *channel;
@@ -37,7 +69,7 @@ static unsigned int collect(int node, struct pd_channel **channels)
 
 	lockdep_assert_held(&pd_channels_mutex);
 	list_for_each_entry(channel, &pd_channels, list) {
-		if (READ_ONCE(channel->state) == PD_CHANNEL_GOING)
+		if (!is_usable(channel))
 			continue;
 		if (node == NUMA_NO_NODE || channel->node == node || channel->node == NUMA_NO_NODE)
 			channels[nr++] = channel;
@@ -78,24 +110,14 @@ static void plan_cores(struct pd_cmdqs *new, int node, struct pd_channel **chann
 			      max(nr_cores, 1U));
 }
 
-static unsigned int nr_channels(void)
-{
-	struct pd_channel *channel;
-	unsigned int nr = 0;
-
-	list_for_each_entry(channel, &pd_channels, list)
-		nr += READ_ONCE(channel->state) != PD_CHANNEL_GOING;
-	return nr;
-}
-
-/* Make the plan for the channels that there are. Without memory the old one cannot stay, as
- * its channels may have gone: then there is none.
+/* Make the plan for the channels that can be used: none if there are none. Without memory the old
+ * one cannot stay, as its channels may have gone: then there is none either.
  */
 static int make_plan(void)
 {
 	struct pd_cmdqs *new = NULL, *old;
 	struct pd_channel **channels;
-	unsigned int nr = nr_channels(), nr_here;
+	unsigned int nr = count_usable(), nr_here;
 	size_t queues = sizeof(*new) + nr_cpu_ids * sizeof(struct pd_cmdq);
 	int node;
 
@@ -158,25 +180,44 @@ void pd_channels_forget_refused(void)
 	}
 }
 
-/* Drivers that say they stop a copy, and free what the device has not done with (as read in Linux 6.12;
- * ae4dma's also sleeps where it must not).
+/* Drivers that say they stop a copy, and free what the device has not done with (as read in Linux
+ * 6.12; ae4dma's also sleeps where it must not).
  */
 static const char *const unstoppable[] = { "ptdma", "ae4dma", "fsl-qdma" };
+
+static bool is_among(const char *name, const char *const *names, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* ioatdma stops its interrupt, its timer, and the device, and resets it (as read in Linux 6.12). */
+static bool stops_by_release(const struct dma_chan *chan)
+{
+	const char *driver = driver_of(chan);
+
+	return chan->device->device_free_chan_resources &&
+	       (!strcmp(driver, "ioatdma") ||
+		is_among(driver, (const char *const *)stopped_by_release, nr_stopped_by_release));
+}
 
 /* NULL if it can be used. */
 static const char *why_not(struct dma_chan *chan)
 {
 	const struct dma_device *device = chan->device;
-	unsigned int i;
 
 	/* Else a late write could land in memory that has been handed on, or be reported when
 	 * nobody waits for it any more.
 	 */
-	if (!device->device_terminate_all || !device->device_synchronize)
+	if ((!device->device_terminate_all || !device->device_synchronize) &&
+	    !stops_by_release(chan))
 		return "its driver cannot stop a copy that does not end";
-	for (i = 0; i < ARRAY_SIZE(unstoppable); i++)
-		if (!strcmp(driver_of(chan), unstoppable[i]))
-			return "its driver does not wait for a copy that it stops";
+	if (is_among(driver_of(chan), unstoppable, ARRAY_SIZE(unstoppable)))
+		return "its driver does not wait for a copy that it stops";
 	if (dma_get_max_seg_size(device->dev) >> device->copy_align == 0)
 		return "it copies nothing at once";
 	/* Buffers of programs begin and end within a line of the cache. */
@@ -194,6 +235,18 @@ static void unlock(struct device **locked)
 	*locked = NULL;
 }
 
+/* Also while it is released. */
+static bool is_ours(const struct dma_chan *chan)
+{
+	struct pd_channel *channel;
+
+	/* Nobody else adds one or takes one out. */
+	list_for_each_entry(channel, &pd_channels, list)
+		if (READ_ONCE(channel->chan) == chan)
+			return true;
+	return false;
+}
+
 /* dmaengine asks for each that is free: with its own lock held. The device of the one that is
  * taken stays locked, so that its driver does not leave it before we are told of that.
  */
@@ -204,6 +257,8 @@ static bool can_be_used(struct dma_chan *chan, void *param)
 
 	/* The last one was not to be had. */
 	unlock(locked);
+	if (is_ours(chan))
+		return false;
 	if (why) {
 		note_refused(chan, why);
 		return false;
@@ -228,6 +283,7 @@ void pd_channel_strike(struct pd_channel *channel)
 	if (++channel->strikes < MAX_STRIKES || channel->state != PD_CHANNEL_ACTIVE)
 		return;
 	channel->state = PD_CHANNEL_RETIRED;
+	queue_work(system_unbound_wq, &channel->work);
 	tell_retired(channel);
 }
 
@@ -245,6 +301,13 @@ static void wait_until_idle(struct pd_channel *channel)
 	} while (!idle);
 }
 
+void pd_channel_stop_by_release(struct pd_channel *channel)
+{
+	/* dmaengine does not take it that a driver is acquired while it is being unloaded. */
+	__module_get(channel->owner);
+	dma_release_channel(channel->chan);
+}
+
 /* Back to dmaengine. The plan is without it when this returns. */
 static void give_back(struct pd_channel *channel)
 {
@@ -256,7 +319,10 @@ static void give_back(struct pd_channel *channel)
 	spin_unlock_bh(&channel->lock);
 	make_plan();
 	wait_until_idle(channel);
-	dma_release_channel(channel->chan);
+	if (channel->is_released)
+		module_put(channel->owner);
+	else
+		dma_release_channel(channel->chan);
 	channel->chan = NULL;
 }
 
@@ -281,9 +347,13 @@ static void renew(struct pd_channel *channel)
 
 	lockdep_assert_held(&pd_channels_mutex);
 	wait_until_idle(channel);
-	dma_release_channel(channel->chan);
+	if (!channel->is_released)
+		dma_release_channel(channel->chan);
 	channel->chan = request(is_it, channel->chan);
+	if (channel->is_released)
+		module_put(channel->owner);
 	spin_lock_bh(&channel->lock);
+	channel->is_released = false;
 	atomic_set(&channel->outstanding, 0);
 	if (!channel->chan)
 		state = PD_CHANNEL_GOING;
@@ -294,17 +364,27 @@ static void renew(struct pd_channel *channel)
 	if (state == PD_CHANNEL_RETIRED)
 		tell_retired(channel);
 	else if (state == PD_CHANNEL_GOING)
-		make_plan();
+		pr_warn("pipedevice: %s (%s) is not used any more, as it can't be acquired again: pdload engines --reset tries it\n",
+			channel->name, channel->driver);
+	make_plan();
 }
 
-/* All its copies have been stopped. */
-static void renew_stopped(struct work_struct *work)
+/* All its copies have been stopped, or it is retired. */
+static void see_to_channel(struct work_struct *work)
 {
-	struct pd_channel *channel = container_of(work, struct pd_channel, renew);
+	struct pd_channel *channel = container_of(work, struct pd_channel, work);
 
 	mutex_lock(&pd_channels_mutex);
-	if (READ_ONCE(channel->state) == PD_CHANNEL_STOPPING)
+	switch (READ_ONCE(channel->state)) {
+	case PD_CHANNEL_STOPPING:
 		renew(channel);
+		break;
+	case PD_CHANNEL_RETIRED:
+		make_plan();
+		break;
+	default:
+		break;
+	}
 	mutex_unlock(&pd_channels_mutex);
 }
 
@@ -329,7 +409,7 @@ static void remove_channel(struct pd_channel *channel)
 	give_back(channel);
 	list_del(&channel->list);
 	mutex_unlock(&pd_channels_mutex);
-	cancel_work_sync(&channel->renew);
+	cancel_work_sync(&channel->work);
 	put_device(channel->dev);
 	kfree(channel);
 }
@@ -347,12 +427,14 @@ static int add_channel(struct dma_chan *chan)
 	strscpy(channel->name, dma_chan_name(chan), sizeof(channel->name));
 	strscpy(channel->driver, driver_of(chan), sizeof(channel->driver));
 	channel->dev = get_device(dev);
+	channel->owner = chan->device->owner;
 	channel->node = dev_to_node(dev);
 	channel->align = (1U << chan->device->copy_align) - 1;
 	channel->max_bytes = dma_get_max_seg_size(dev) & ~channel->align;
+	channel->stops_by_release = stops_by_release(chan);
 	spin_lock_init(&channel->lock);
 	mutex_init(&channel->stop_mutex);
-	INIT_WORK(&channel->renew, renew_stopped);
+	INIT_WORK(&channel->work, see_to_channel);
 	INIT_LIST_HEAD(&channel->copies);
 	mutex_lock(&pd_channels_mutex);
 	list_add_tail(&channel->list, &pd_channels);
@@ -365,6 +447,17 @@ static int add_channel(struct dma_chan *chan)
 }
 
 /* ---- all ----------------------------------------------------------------------------- */
+
+/* Retired ones as well. */
+static unsigned int nr_channels(void)
+{
+	struct pd_channel *channel;
+	unsigned int nr = 0;
+
+	list_for_each_entry(channel, &pd_channels, list)
+		nr += READ_ONCE(channel->state) != PD_CHANNEL_GOING;
+	return nr;
+}
 
 int pd_channels_acquire(void)
 {

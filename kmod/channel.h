@@ -20,12 +20,15 @@ struct pd_channel {
 	struct dma_chan *chan; /* NULL: given back, as its driver has left it */
 	char name[32], driver[32];
 	struct device *dev; /* for which memory is mapped */
+	struct module *owner; /* of the driver; held while the channel is released */
 	int node; /* NUMA_NO_NODE: as near to one as to another */
 	u32 max_bytes; /* of a descriptor */
 	u32 align; /* of addresses and bytes, less 1 */
+	bool stops_by_release; /* nothing else stops its copies, see pd_channel_stop_by_release() */
 
 	spinlock_t lock; /* BH; protects what follows */
 	enum pd_channel_state state;
+	bool is_released; /* so stopped, until it is acquired anew: nothing of it is called */
 	struct list_head copies; /* struct pd_copy that use it */
 	u32 depth; /* descriptors outstanding when the driver first took no more; 0: never */
 	unsigned int strikes; /* faults, of which a long time without one takes one away */
@@ -34,7 +37,7 @@ struct pd_channel {
 
 	atomic_t outstanding; /* descriptors with the driver */
 	atomic_t ended; /* descriptors that have */
-	struct work_struct renew;
+	struct work_struct work; /* what its state asks for and a copy cannot do */
 	struct mutex stop_mutex; /* one stops it at a time */
 	struct list_head list; /* in pd_channels, under pd_channels_mutex */
 	struct notifier_block unbind; /* its driver is about to leave its device */
@@ -66,8 +69,10 @@ struct pd_cmdqs {
 	struct pd_cmdq cores[]; /* by number */
 };
 
-/* NULL: there are no channels. In an RCU section. */
+/* NULL: there are no channels, or all are retired. In an RCU section. */
 struct pd_cmdqs *pd_cmdqs(void);
+/* Is there any? Any context. */
+bool pd_channels_any(void);
 
 /* How many to have at most; 0: all. The module's parameter dma_channels. */
 extern unsigned int pd_channels_wanted;
@@ -79,12 +84,16 @@ extern unsigned int pd_channels_wanted;
 int pd_channels_acquire(void);
 /* Give them back, once nothing is in flight on them. Process context, sleeps. */
 void pd_channels_release(void);
-/* Those that were refused when channels were acquired last: the caller sees to it that this and that
- * run one at a time.
+/* Those that were refused when channels were acquired last: the caller sees to it that this and
+ * that run one at a time.
  */
 void pd_channels_forget_refused(void);
 /* Forget their faults; retired ones are acquired anew. Process context, sleeps. */
 void pd_channels_reset(void);
+/* Release @channel, which stops what it copies; it is acquired anew once all copies have left it.
+ * Its is_released has just been set, and its state is not ACTIVE. Process context, sleeps.
+ */
+void pd_channel_stop_by_release(struct pd_channel *channel);
 /* One more fault of @channel, under its lock. */
 void pd_channel_strike(struct pd_channel *channel);
 

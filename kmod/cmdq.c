@@ -32,52 +32,67 @@ static unsigned long time_limit(void)
 
 /* ---- a copy that does not end ---------------------------------------------------------- */
 
+static void tell_not_stopped(const struct pd_channel *channel, int err)
+{
+	pr_err_ratelimited("pipedevice: %s (%s) can't be stopped, and its copies wait: error %d\n",
+			   channel->name, channel->driver, err);
+}
+
 /* Until the driver says that it has stopped, or @late has ended after all: memory that it may still
  * write to is not handed on. True if it has stopped.
  */
-static bool stop_driver(struct pd_channel *channel, struct pd_copy *late)
+static bool terminate(struct pd_channel *channel, struct pd_copy *late)
 {
 	int err;
 
 	while ((err = dmaengine_terminate_sync(channel->chan)) && !completion_done(&late->done)) {
-		pr_err_ratelimited(
-			"pipedevice: %s (%s) can't be stopped, and its copies wait: error %d\n",
-			channel->name, channel->driver, err);
+		tell_not_stopped(channel, err);
 		schedule_timeout_uninterruptible(HZ);
 	}
 	return !err;
 }
 
-/* Some copy on @channel does not end: stop all of them. None is written to after this. */
-static void stop(struct pd_channel *channel, struct pd_copy *late)
+/* @copy does not end, or has failed on a channel that may not have stopped: stop all that are on
+ * it. None is written to after this.
+ */
+static void stop(struct pd_channel *channel, struct pd_copy *copy, bool is_late)
 {
-	struct pd_copy *copy;
-	bool is_stopped;
+	bool is_stopped = true, is_first;
+	struct pd_copy *other;
 
 	mutex_lock(&channel->stop_mutex);
 	/* It has ended meanwhile, or with another that was late. */
-	if (completion_done(&late->done))
+	if (is_late && completion_done(&copy->done))
 		goto out;
 	spin_lock_bh(&channel->lock);
 	if (channel->state == PD_CHANNEL_ACTIVE)
 		channel->state = PD_CHANNEL_STOPPING;
+	is_first = !channel->is_released;
+	channel->is_released = channel->stops_by_release;
 	spin_unlock_bh(&channel->lock);
 
-	is_stopped = stop_driver(channel, late);
+	if (!channel->stops_by_release)
+		is_stopped = terminate(channel, copy);
+	else if (is_first)
+		pd_channel_stop_by_release(channel);
 
 	spin_lock_bh(&channel->lock);
-	channel->timeouts++;
-	pd_stat_inc(PD_STAT_DMA_TIMEOUTS);
-	list_for_each_entry(copy, &channel->copies, list) {
+	list_for_each_entry(other, &channel->copies, list) {
 		/* One that has nothing with the driver sees the state instead. */
-		if (!is_stopped || !atomic_xchg(&copy->left, 0))
+		if (!is_stopped || !atomic_xchg(&other->left, 0))
 			continue;
-		copy->stopped = true;
-		complete(&copy->done);
+		other->stopped = true;
+		complete(&other->done);
 	}
-	pd_channel_strike(channel);
+	if (is_late) {
+		channel->timeouts++;
+		pd_stat_inc(PD_STAT_DMA_TIMEOUTS);
+	}
+	/* Of a fault all copies may be told. */
+	if (is_first)
+		pd_channel_strike(channel);
 	if (channel->state == PD_CHANNEL_STOPPING)
-		queue_work(system_unbound_wq, &channel->renew);
+		queue_work(system_unbound_wq, &channel->work);
 	spin_unlock_bh(&channel->lock);
 out:
 	mutex_unlock(&channel->stop_mutex);
@@ -351,20 +366,30 @@ bool pd_cmdq_begin_on(struct pd_copy *copy, struct pd_channel *channel)
 
 /* ---- the end --------------------------------------------------------------------------- */
 
-/* Before its deadline? Nor is it too late at once: who waits may have stood still, and the channel with
- * it, as a virtual machine does.
+/* Before its deadline? Nor is it too late at once: who waits may have stood still, and the channel
+ * with it, as a virtual machine does.
  */
 static bool has_ended(struct pd_copy *copy)
 {
+	struct pd_channel *channel = copy->channel;
 	long left = max_t(long, copy->deadline - jiffies, time_limit() / LIMITS);
 	int i;
 
 	for (i = 0; i < LOOKS; i++) {
 		if (wait_for_completion_timeout(&copy->done, left / LOOKS + 1))
 			return true;
-		dma_async_is_tx_complete(copy->channel->chan, copy->cookie, NULL, NULL);
+		spin_lock_bh(&channel->lock);
+		if (!channel->is_released)
+			dma_async_is_tx_complete(channel->chan, copy->cookie, NULL, NULL);
+		spin_unlock_bh(&channel->lock);
 	}
 	return try_wait_for_completion(&copy->done);
+}
+
+/* On a channel that says so before it stops, as ioatdma does. */
+static bool has_failed_in_flight(const struct pd_copy *copy)
+{
+	return copy->channel->stops_by_release && READ_ONCE(copy->failed);
 }
 
 static void wait_for(struct pd_copy *copy)
@@ -375,14 +400,18 @@ static void wait_for(struct pd_copy *copy)
 	while (!has_ended(copy)) {
 		ended = atomic_read(&channel->ended);
 		/* A channel that moves is not stopped, for a while. */
-		if (ended == copy->ended || ++copy->extended == LIMITS) {
-			stop(channel, copy);
+		if (ended == copy->ended || ++copy->extended == LIMITS ||
+		    has_failed_in_flight(copy)) {
+			stop(channel, copy, true);
 			wait_for_completion(&copy->done);
-			return;
+			break;
 		}
 		copy->ended = ended;
 		copy->deadline = jiffies + time_limit();
 	}
+	/* It may have ended, so, just before it was stopped. */
+	if (has_failed_in_flight(copy))
+		stop(channel, copy, false);
 }
 
 static void count(struct pd_copy *copy, u32 bytes)
@@ -394,7 +423,8 @@ static void count(struct pd_copy *copy, u32 bytes)
 	channel->bytes += bytes;
 	channel->errors += copy->failed || copy->lied;
 	if (copy->failed) {
-		pd_channel_strike(channel);
+		if (!channel->stops_by_release)
+			pd_channel_strike(channel);
 	} else if (++channel->streak == STREAK) {
 		channel->streak = 0;
 		channel->strikes -= !!channel->strikes;

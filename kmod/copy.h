@@ -65,8 +65,8 @@ void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to);
  */
 void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to, u32 most);
 bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to, u32 most);
-/* Some memory that processes share, or that one has mapped twice, is on either side: to mark it would
- * change what is copied. Where it is not shared pd_window_has() says so. Any context.
+/* Some memory that processes share, or that one has mapped twice, is on either side: to mark it
+ * would change what is copied. Where it is not shared pd_window_has() says so. Any context.
  */
 bool pd_copy_is_onto_itself(struct pd_copy *copy);
 

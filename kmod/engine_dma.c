@@ -2,6 +2,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "channel.h"
 #include "cmdq.h"
 #include "engine.h"
 #include "stats.h"
@@ -47,6 +48,11 @@ struct pd_dma_job *pd_dma_job_begin(const struct iov_iter *iter, size_t bytes, u
 	size = min3(bytes, pd_next_stretch(iter, &at), (size_t)PD_PINNED_MAX);
 	if (size < PD_DMA_MIN || !current->mm)
 		return NULL;
+	/* Its pages would be pinned for nothing. */
+	if (!pd_channels_any()) {
+		pd_stat_inc(PD_STAT_DMA_NO_CHANNEL);
+		return NULL;
+	}
 	job = kmem_cache_alloc(jobs, GFP_KERNEL | __GFP_NOWARN);
 	if (!job)
 		return NULL;

@@ -205,6 +205,16 @@ unstoppable_are_refused() {
 	is $status -eq 5 && [[ $said == *"its driver cannot stop a copy that does not end"* ]]
 }
 
+up_where_release_stops() {
+	echo "options pipedevice dma_stopped_by_release=pd_test_dma" >/etc/modprobe.d/pipedevice.conf
+	provide no_terminate=1 && up --all && they_are "$CHANNELS active" && "$PDLOAD" engines --threshold 4096 &&
+		"$PDLOAD" engines --timeout $TIMEOUT_MS
+}
+
+provide() {
+	modprobe pd_test_dma depth=$DEPTH channels=$CHANNELS devices=${#DEVICES[@]} "$@"
+}
+
 start_machine
 # What is unread when programs are told to end takes them long to check.
 for ns in client server; do
@@ -212,7 +222,7 @@ for ns in client server; do
 done
 pinned=$(pins)
 check "channels whose driver can't stop a copy are refused" unstoppable_are_refused
-modprobe pd_test_dma depth=$DEPTH channels=$CHANNELS devices=${#DEVICES[@]}
+provide
 check "pdload up --engine dma" up --all
 check "all channels are there" they_are "$CHANNELS active"
 check "the provider stays as long as it is used" not modprobe -r pd_test_dma
@@ -241,4 +251,14 @@ check "and go silently" under block removed submitted_count latency_us=20000 sil
 check "pdload down while copies are made" under block down_under_load
 check "nothing is pinned any more" wait_for 5 no_more_pins_than "$pinned"
 check "the provider goes" modprobe -r pd_test_dma
+# shellcheck disable=SC2034  # for honest
+STOPPED_BY_RELEASE=yes
+check "pdload up with a driver that stops a copy when its channel is released" up_where_release_stops
+check "some fail there" under edge goes_wrong DmaErrors $CHANNELS error_every=8
+check "some are lost there" under block goes_wrong DmaTimeouts $CHANNELS lose_every=8
+check "some are too late there, and would write poison" under block poisons_late
+check "devices go there with copies that are lost" under edge removed lose_count lose_every=50
+check "pdload down there while copies are made" under block down_under_load
+check "nothing is pinned there any more" wait_for 5 no_more_pins_than "$pinned"
+check "that provider goes" modprobe -r pd_test_dma
 finish
