@@ -226,13 +226,23 @@ static const char *why_not(struct dma_chan *chan)
 	return NULL;
 }
 
-static void unlock(struct device **locked)
+/* The channel that dmaengine is about to give us. Its device is locked, so that its driver does not
+ * leave it before we are told of that; the driver's module is held, as dmaengine does not take it
+ * that one is asked for that is being unloaded.
+ */
+struct candidate {
+	struct device *dev;
+	struct module *owner;
+};
+
+static void let_go(struct candidate *candidate)
 {
-	if (!*locked)
+	if (!candidate->dev)
 		return;
-	device_unlock(*locked);
-	put_device(*locked);
-	*locked = NULL;
+	device_unlock(candidate->dev);
+	put_device(candidate->dev);
+	module_put(candidate->owner);
+	candidate->dev = NULL;
 }
 
 /* Also while it is released. */
@@ -247,16 +257,14 @@ static bool is_ours(const struct dma_chan *chan)
 	return false;
 }
 
-/* dmaengine asks for each that is free: with its own lock held. The device of the one that is
- * taken stays locked, so that its driver does not leave it before we are told of that.
- */
+/* dmaengine asks for each that is free: with its own lock held. */
 static bool can_be_used(struct dma_chan *chan, void *param)
 {
 	const char *why = why_not(chan);
-	struct device **locked = param;
+	struct candidate *candidate = param;
 
 	/* The last one was not to be had. */
-	unlock(locked);
+	let_go(candidate);
 	if (is_ours(chan))
 		return false;
 	if (why) {
@@ -264,9 +272,14 @@ static bool can_be_used(struct dma_chan *chan, void *param)
 		return false;
 	}
 	/* Its driver comes or goes. */
-	if (!device_trylock(chan->device->dev))
+	if (!try_module_get(chan->device->owner))
 		return false;
-	*locked = get_device(chan->device->dev);
+	if (!device_trylock(chan->device->dev)) {
+		module_put(chan->device->owner);
+		return false;
+	}
+	candidate->dev = get_device(chan->device->dev);
+	candidate->owner = chan->device->owner;
 	return true;
 }
 
@@ -301,9 +314,8 @@ static void wait_until_idle(struct pd_channel *channel)
 	} while (!idle);
 }
 
-void pd_channel_stop_by_release(struct pd_channel *channel)
+void pd_channel_release(struct pd_channel *channel)
 {
-	/* dmaengine does not take it that a driver is acquired while it is being unloaded. */
 	__module_get(channel->owner);
 	dma_release_channel(channel->chan);
 }
@@ -343,15 +355,14 @@ static struct dma_chan *request(dma_filter_fn filter, void *param)
 /* A driver that was stopped, or has failed, begins as at first when its channel is acquired. */
 static void renew(struct pd_channel *channel)
 {
-	enum pd_channel_state state = PD_CHANNEL_ACTIVE;
+	enum pd_channel_state state = PD_CHANNEL_ACTIVE, before;
 
 	lockdep_assert_held(&pd_channels_mutex);
 	wait_until_idle(channel);
 	if (!channel->is_released)
-		dma_release_channel(channel->chan);
+		pd_channel_release(channel);
 	channel->chan = request(is_it, channel->chan);
-	if (channel->is_released)
-		module_put(channel->owner);
+	module_put(channel->owner);
 	spin_lock_bh(&channel->lock);
 	channel->is_released = false;
 	atomic_set(&channel->outstanding, 0);
@@ -359,6 +370,7 @@ static void renew(struct pd_channel *channel)
 		state = PD_CHANNEL_GOING;
 	else if (channel->strikes >= MAX_STRIKES)
 		state = PD_CHANNEL_RETIRED;
+	before = channel->state;
 	channel->state = state;
 	spin_unlock_bh(&channel->lock);
 	if (state == PD_CHANNEL_RETIRED)
@@ -366,7 +378,9 @@ static void renew(struct pd_channel *channel)
 	else if (state == PD_CHANNEL_GOING)
 		pr_warn("pipedevice: %s (%s) is not used any more, as it can't be acquired again: pdload engines --reset tries it\n",
 			channel->name, channel->driver);
-	make_plan();
+	/* One that was stopped has stayed in it. */
+	if (before != PD_CHANNEL_STOPPING || state != PD_CHANNEL_ACTIVE)
+		make_plan();
 }
 
 /* All its copies have been stopped, or it is retired. */
@@ -403,10 +417,13 @@ static int leave_device(struct notifier_block *unbind, unsigned long event, void
 
 static void remove_channel(struct pd_channel *channel)
 {
+	mutex_lock(&pd_channels_mutex);
+	give_back(channel);
+	mutex_unlock(&pd_channels_mutex);
+	/* Its driver may have left it meanwhile. Not with the mutex, which the notifier takes. */
 	if (channel->dev->bus)
 		bus_unregister_notifier(channel->dev->bus, &channel->unbind);
 	mutex_lock(&pd_channels_mutex);
-	give_back(channel);
 	list_del(&channel->list);
 	mutex_unlock(&pd_channels_mutex);
 	cancel_work_sync(&channel->work);
@@ -461,22 +478,22 @@ static unsigned int nr_channels(void)
 
 int pd_channels_acquire(void)
 {
-	struct device *locked = NULL;
+	struct candidate candidate = {};
 	struct dma_chan *chan;
 	unsigned int nr;
 	int err = 0;
 
 	pd_channels_forget_refused();
 	for (nr = nr_channels(); !err && nr < (pd_channels_wanted ?: UINT_MAX); nr++) {
-		chan = request(can_be_used, &locked);
+		chan = request(can_be_used, &candidate);
 		if (!chan)
 			break;
 		err = add_channel(chan);
 		if (err)
 			dma_release_channel(chan);
-		unlock(&locked);
+		let_go(&candidate);
 	}
-	unlock(&locked);
+	let_go(&candidate);
 	mutex_lock(&pd_channels_mutex);
 	nr = nr_channels();
 	err = make_plan() ?: err;

@@ -11,20 +11,20 @@
 
 enum pd_channel_state {
 	PD_CHANNEL_ACTIVE,
-	PD_CHANNEL_STOPPING, /* a copy did not end: all are stopped, and it is acquired anew */
+	PD_CHANNEL_STOPPING, /* all its copies are stopped, and it is acquired anew */
 	PD_CHANNEL_RETIRED, /* after too many faults, until pd_channels_reset() */
 	PD_CHANNEL_GOING, /* given back once nothing is in flight */
 };
 
 struct pd_channel {
-	struct dma_chan *chan; /* NULL: given back, as its driver has left it */
+	struct dma_chan *chan; /* NULL: given back, or not to be had again */
 	char name[32], driver[32];
 	struct device *dev; /* for which memory is mapped */
 	struct module *owner; /* of the driver; held while the channel is released */
 	int node; /* NUMA_NO_NODE: as near to one as to another */
 	u32 max_bytes; /* of a descriptor */
 	u32 align; /* of addresses and bytes, less 1 */
-	bool stops_by_release; /* nothing else stops its copies, see pd_channel_stop_by_release() */
+	bool stops_by_release; /* nothing else stops its copies, see pd_channel_release() */
 
 	spinlock_t lock; /* BH; protects what follows */
 	enum pd_channel_state state;
@@ -90,10 +90,10 @@ void pd_channels_release(void);
 void pd_channels_forget_refused(void);
 /* Forget their faults; retired ones are acquired anew. Process context, sleeps. */
 void pd_channels_reset(void);
-/* Release @channel, which stops what it copies; it is acquired anew once all copies have left it.
- * Its is_released has just been set, and its state is not ACTIVE. Process context, sleeps.
+/* Release @channel, which is not ACTIVE; its driver's module is held until it is acquired anew,
+ * once all copies have left it. Where stops_by_release, this stops them. Process context, sleeps.
  */
-void pd_channel_stop_by_release(struct pd_channel *channel);
+void pd_channel_release(struct pd_channel *channel);
 /* One more fault of @channel, under its lock. */
 void pd_channel_strike(struct pd_channel *channel);
 

@@ -74,7 +74,7 @@ static void stop(struct pd_channel *channel, struct pd_copy *copy, bool is_late)
 	if (!channel->stops_by_release)
 		is_stopped = terminate(channel, copy);
 	else if (is_first)
-		pd_channel_stop_by_release(channel);
+		pd_channel_release(channel);
 
 	spin_lock_bh(&channel->lock);
 	list_for_each_entry(other, &channel->copies, list) {

@@ -27,6 +27,17 @@ not() {
 	! "$@"
 }
 
+# As some forbid a module.
+install_line_is_named() {
+	local said status=0
+
+	echo "install pipedevice /bin/$1" >/etc/modprobe.d/pipedevice.conf
+	said=$("$PDLOAD" up --all --engine cpu 2>&1) || status=$?
+	rm /etc/modprobe.d/pipedevice.conf
+	echo "$said"
+	is $status -eq 5 && [[ $said == *"install line"* ]] && not is_loaded
+}
+
 listed() {
 	is "$(conns_with '.engine == "cpu" and .state == "paired"')" -eq $HELD &&
 		is "$(counter CurrConns)" -eq $((2 * HELD)) &&
@@ -196,6 +207,8 @@ many_idle() {
 
 start_machine
 check "the module is not loaded" not is_loaded
+check "an install line of modprobe.d that loads nothing is named" install_line_is_named true
+check "and one that fails" install_line_is_named false
 check "pdload up loads it" up --all
 check "status names the engine" is "$(status engine | grep -c '^cpu$')" -eq 1
 check "connections are held" hold $HELD "${HELD_ARGS[@]}"

@@ -33,7 +33,11 @@ static void explain(int err, const char *release, char why[PD_MODULE_WHY])
 			 release);
 		break;
 	case -EPERM:
-		snprintf(why, PD_MODULE_WHY, "this process may not load modules (CAP_SYS_MODULE)");
+		snprintf(
+			why, PD_MODULE_WHY,
+			"this process may not load modules (CAP_SYS_MODULE), or modprobe.d(5) has an "
+			"install line for %s that failed",
+			NAME);
 		break;
 	case -ENOKEY:
 	case -EKEYREJECTED:
@@ -94,8 +98,13 @@ int pd_module__load(char why[PD_MODULE_WHY])
 	}
 	err = insert(ctx);
 	kmod_unref(ctx);
-	if (err)
+	if (err) {
 		explain(err, name.release, why);
+	} else if (!pd_module__is_loaded()) {
+		snprintf(why, PD_MODULE_WHY,
+			 "modprobe.d(5) has an install line for %s in its place", NAME);
+		err = -ENOENT;
+	}
 	return err;
 }
 
