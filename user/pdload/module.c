@@ -55,7 +55,8 @@ static void explain(int err, const char *release, char why[PD_MODULE_WHY])
 	}
 }
 
-static int insert(struct kmod_ctx *ctx)
+/* *@has_command: modprobe.d has commands that load it, or do something else. */
+static int insert(struct kmod_ctx *ctx, bool *has_command)
 {
 	struct kmod_list *list = NULL, *at;
 	int err;
@@ -67,6 +68,7 @@ static int insert(struct kmod_ctx *ctx)
 	{
 		struct kmod_module *module = kmod_module_get_module(at);
 
+		*has_command = *has_command || kmod_module_get_install_commands(module);
 		err = kmod_module_probe_insert_module(module, 0, NULL, NULL, NULL, NULL);
 		kmod_module_unref(module);
 		if (err)
@@ -79,6 +81,7 @@ static int insert(struct kmod_ctx *ctx)
 int pd_module__load(char why[PD_MODULE_WHY])
 {
 	static struct pd_host host;
+	bool has_command = false;
 	struct kmod_ctx *ctx;
 	struct utsname name;
 	int err;
@@ -96,15 +99,16 @@ int pd_module__load(char why[PD_MODULE_WHY])
 		snprintf(why, PD_MODULE_WHY, "out of memory");
 		return -ENOMEM;
 	}
-	err = insert(ctx);
+	kmod_set_log_priority(ctx, LOG_CRIT);
+	err = insert(ctx, &has_command);
 	kmod_unref(ctx);
-	if (err) {
-		explain(err, name.release, why);
-	} else if (!pd_module__is_loaded()) {
+	if (has_command && !pd_module__is_loaded()) {
 		snprintf(why, PD_MODULE_WHY,
-			 "modprobe.d(5) has an install line for %s in its place", NAME);
-		err = -ENOENT;
+			 "modprobe.d(5) has an install line for %s that does not load it", NAME);
+		return err ?: -ENOENT;
 	}
+	if (err)
+		explain(err, name.release, why);
 	return err;
 }
 
