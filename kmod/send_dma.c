@@ -64,21 +64,22 @@ static u32 fill_window(struct pd_dma_send *send, struct pd_dma_job *job,
 	return bytes;
 }
 
-/* Room for the segment, at least for some of it. */
+/* Room for the segment, at least for some of it. DMA-API wants no two stretches mapped at a time
+ * that begin in the same line of the cache ("overlapping mappings"): so what would be less than a
+ * line at the end is left to the next segment, or to the CPU.
+ */
 static int reserve(struct pd_dma_send *send, struct segment *segment)
 {
 	struct pd_rbt *rbt = &send->peer->rbt;
 	struct pd_copy *copy = &segment->job->copy;
+	u32 left = segment->job->pinned.window.size, room;
 	struct pd_frame *frame;
 	void *data;
-	u32 room;
 
 	for (segment->nr = 0; segment->nr < FRAMES; segment->nr++) {
-		if (copy->target.bytes == segment->job->pinned.window.size)
+		if (!left || (segment->nr && left < L1_CACHE_BYTES))
 			break;
-		frame = pd_rbt_reserve(rbt, send->pool, send->seq,
-				       segment->job->pinned.window.size - copy->target.bytes,
-				       send->gfp, &room);
+		frame = pd_rbt_reserve(rbt, send->pool, send->seq, left, send->gfp, &room);
 		if (IS_ERR(frame)) {
 			if (!segment->nr)
 				return PTR_ERR(frame);
@@ -88,6 +89,7 @@ static int reserve(struct pd_dma_send *send, struct segment *segment)
 		segment->frames[segment->nr].room = room;
 		data = frame->data + frame->reserved - room;
 		pd_side_add(&copy->target, virt_to_page(data), offset_in_page(data), room);
+		left -= room;
 	}
 	copy->bytes = copy->target.bytes;
 	return 0;
