@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # What an idle connection costs beyond plain TCP, with very many of them at once, and
-# that nothing is left of them. Runs in a virtual machine. The debug kernel, which is slow,
-# has fewer unless it is told, and looks for leaks when this has ended.
+# that nothing is left of them. Runs in a virtual machine. The debug kernel, which is slow, has
+# fewer unless it is told, does not compare, and looks for leaks when this has ended.
 set -euo pipefail
 # shellcheck source=tests/vm/lib.bash
 . "$(dirname "$0")/../vm/lib.bash"
@@ -27,7 +27,7 @@ hold() {
 
 	before=$(slab_bytes)
 	serve server server in 10.1.0.2:0 --io edge --time-limit 500 --stall-limit 60 || return 1
-	connect client client in "10.1.0.2:${PORT[server]}" --mix rr --hold --io edge \
+	connect client client in "10.1.0.2:${PORT[server]}" --mix rr --rounds 2 --hold --io edge \
 		--connections "$CONNECTIONS" --size 1-2K --time-limit 500 --stall-limit 60 &&
 		event client ready 300 || return 1
 	# Some have sent by way of the pool, which is given back once they are idle.
@@ -58,8 +58,10 @@ cost_is_bounded() {
 # A process may have 4,096 files unless it is told otherwise.
 ulimit -n 65536
 start_machine
-check "plain: $CONNECTIONS connections at once" hold plain
-check "plain: they end well" release
+if [[ $(uname -r) != *-debug* ]]; then
+	check "plain: $CONNECTIONS connections at once" hold plain
+	check "plain: they end well" release
+fi
 check "pdload up" up --all
 check "$CONNECTIONS connections at once" hold attached
 check "both ends of all are attached" all_are_attached

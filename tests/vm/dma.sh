@@ -255,7 +255,6 @@ check "the provider goes" modprobe -r pd_test_dma
 STOPPED_BY_RELEASE=yes
 check "pdload up with a driver that stops a copy when its channel is released" up_where_release_stops
 check "some fail there" under edge goes_wrong DmaErrors $CHANNELS error_every=8
-check "some are lost there" under block goes_wrong DmaTimeouts $CHANNELS lose_every=8
 check "some are too late there, and would write poison" under block poisons_late
 check "devices go there with copies that are lost" under edge removed lose_count lose_every=50
 check "pdload down there while copies are made" under block down_under_load
