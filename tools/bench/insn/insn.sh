@@ -159,7 +159,7 @@ if [ "${1:-}" = --profile ]; then
 	exit
 fi
 build
-echo "counting, which takes three or four minutes" >&2
+echo "counting, which takes about five minutes" >&2
 run -- env ${BUFFERS:+"BUFFERS=$BUFFERS"} guest "$@" >"$ROWS" || {
 	cat "$ROWS" >&2
 	die "the machine failed"
