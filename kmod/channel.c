@@ -36,7 +36,14 @@ struct pd_cmdqs *pd_cmdqs(void)
 
 bool pd_channels_any(void)
 {
-	return rcu_access_pointer(plan);
+	struct pd_cmdqs *queues;
+	bool any;
+
+	rcu_read_lock();
+	queues = pd_cmdqs();
+	any = queues && queues->all.nr;
+	rcu_read_unlock();
+	return any;
 }
 
 /* ---- which core uses which channels ------------------------------------------------ */
@@ -47,18 +54,6 @@ static bool is_usable(const struct pd_channel *channel)
 
 	/* One that is stopped comes back in a moment. */
 	return state == PD_CHANNEL_ACTIVE || state == PD_CHANNEL_STOPPING;
-}
-
-/* There may be fewer a moment later, but not more. */
-static unsigned int count_usable(void)
-{
-	struct pd_channel *channel;
-	unsigned int nr = 0;
-
-	lockdep_assert_held(&pd_channels_mutex);
-	list_for_each_entry(channel, &pd_channels, list)
-		nr += is_usable(channel);
-	return nr;
 }
 
 /* Those of @node, or of any for NUMA_NO_NODE, into @channels. Returns how many. */
@@ -110,14 +105,25 @@ static void plan_cores(struct pd_cmdqs *new, int node, struct pd_channel **chann
 			      max(nr_cores, 1U));
 }
 
-/* Make the plan for the channels that can be used: none if there are none. Without memory the old
- * one cannot stay, as its channels may have gone: then there is none either.
+/* Retired ones as well. */
+static unsigned int nr_channels(void)
+{
+	struct pd_channel *channel;
+	unsigned int nr = 0;
+
+	list_for_each_entry(channel, &pd_channels, list)
+		nr += READ_ONCE(channel->state) != PD_CHANNEL_GOING;
+	return nr;
+}
+
+/* Make the plan for the channels that can be used. Without memory the old one cannot stay, as its
+ * channels may have gone: then there is none.
  */
 static int make_plan(void)
 {
 	struct pd_cmdqs *new = NULL, *old;
 	struct pd_channel **channels;
-	unsigned int nr = count_usable(), nr_here;
+	unsigned int nr = nr_channels(), nr_here;
 	size_t queues = sizeof(*new) + nr_cpu_ids * sizeof(struct pd_cmdq);
 	int node;
 
@@ -464,17 +470,6 @@ static int add_channel(struct dma_chan *chan)
 }
 
 /* ---- all ----------------------------------------------------------------------------- */
-
-/* Retired ones as well. */
-static unsigned int nr_channels(void)
-{
-	struct pd_channel *channel;
-	unsigned int nr = 0;
-
-	list_for_each_entry(channel, &pd_channels, list)
-		nr += READ_ONCE(channel->state) != PD_CHANNEL_GOING;
-	return nr;
-}
 
 int pd_channels_acquire(void)
 {

@@ -69,9 +69,9 @@ struct pd_cmdqs {
 	struct pd_cmdq cores[]; /* by number */
 };
 
-/* NULL: there are no channels, or all are retired. In an RCU section. */
+/* NULL: there are no channels. In an RCU section. */
 struct pd_cmdqs *pd_cmdqs(void);
-/* Is there any? Any context. */
+/* Is there any that is not retired? Any context. */
 bool pd_channels_any(void);
 
 /* How many to have at most; 0: all. The module's parameter dma_channels. */
