@@ -33,11 +33,7 @@ static void explain(int err, const char *release, char why[PD_MODULE_WHY])
 			 release);
 		break;
 	case -EPERM:
-		snprintf(
-			why, PD_MODULE_WHY,
-			"this process may not load modules (CAP_SYS_MODULE), or modprobe.d(5) has an "
-			"install line for %s that failed",
-			NAME);
+		snprintf(why, PD_MODULE_WHY, "this process may not load modules (CAP_SYS_MODULE)");
 		break;
 	case -ENOKEY:
 	case -EKEYREJECTED:
