@@ -207,7 +207,7 @@ unstoppable_are_refused() {
 
 up_where_release_stops() {
 	echo "options pipedevice dma_stopped_by_release=pd_test_dma" >/etc/modprobe.d/pipedevice.conf
-	provide no_terminate=1 && up --all && they_are "$CHANNELS active" && "$PDLOAD" engines --threshold 4096 &&
+	provide no_terminate=1 && up --all && they_are "$CHANNELS active" &&
 		"$PDLOAD" engines --timeout $TIMEOUT_MS
 }
 
