@@ -325,6 +325,25 @@ static void message_is_sent_from_a_file_that_it_is_received_into(int from, int t
 	close(fd);
 }
 
+/* ---- where it is kept in between ------------------------------------------------------ */
+
+/* A frame of the reader's buffer has 64 KiB: here each segment of a copy by DMA would end a few bytes
+ * into one, and the next begin in the same line of the cache, which a kernel with DMA_API_DEBUG
+ * complains of if both are mapped.
+ */
+static void large_message_follows_one_of_a_little_over_64_kib(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+
+	warm_up(from, to);
+	for (int i = 0; i < 4; i++) {
+		flow_put(&flow, KIB(64) + 20);
+		flow_sent(&flow, succeeds(send(from, flow_next(&flow, LEN), LEN, MSG_DONTWAIT)));
+		flow_drain(&flow);
+	}
+	require_unpinned();
+}
+
 /* ---- the end of a process ------------------------------------------------------------ */
 
 struct end {
@@ -490,6 +509,7 @@ const struct test memory_tests[] = {
 	TEST_WAYS(memory_is_the_readers_again_after_recv),
 	TEST_WAYS(message_is_sent_from_where_it_is_received),
 	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into),
+	TEST_WAYS(large_message_follows_one_of_a_little_over_64_kib),
 	TEST_WAYS(writer_is_killed_in_the_middle_of_a_large_message),
 	TEST_WAYS(writer_exits_in_the_middle_of_a_large_message),
 	TEST_WAYS(reader_is_killed_in_the_middle_of_a_large_message),
