@@ -173,7 +173,7 @@ paper-figures:
 	$(MAKE) --no-print-directory all
 	tools/bench/paper/paper.sh $(FIGURES)
 
-# Fails when a ratio is more than 5 % worse than the committed one (a stream of 1 KiB: 10 %).
+# Fails when a ratio is more than 5 % worse than the committed one (some rows 10 %, see tests/insn/ratios.sh).
 check-insn:
 	tools/deps.sh arm64
 	@mkdir -p $(BUILD)
