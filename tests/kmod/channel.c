@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/delay.h>
 #include <linux/ratelimit.h>
 #include <linux/slab.h>
 
@@ -313,6 +314,8 @@ static void free_chan_resources(struct dma_chan *dma_chan)
 	struct pd_test_desc *desc;
 	unsigned int kept;
 
+	/* All goes on meanwhile. */
+	fsleep(pd_test_knob(PD_TEST_RELEASE_US));
 	spin_lock_irq(&chan->lock);
 	pd_test_count(PD_TEST_FREED_BUSY, terminate(chan));
 	spin_unlock_irq(&chan->lock);

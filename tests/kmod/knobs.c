@@ -25,6 +25,7 @@ static struct knob knobs[PD_TEST_KNOBS] = {
 	[PD_TEST_STUCK_CHANNEL] = { "stuck_channel", -1 },
 	[PD_TEST_SILENT_REMOVAL] = { "silent_removal" },
 	[PD_TEST_UNWILLING] = { "unwilling" },
+	[PD_TEST_RELEASE_US] = { "release_us" },
 };
 
 static struct {

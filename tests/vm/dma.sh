@@ -18,6 +18,7 @@ DEPTH=1000
 # After so long a copy is done by the CPU; LATE_US is longer, and IN_TIME_US is not.
 TIMEOUT_MS=300
 LATE_US=900000
+RELEASE_US=800000
 IN_TIME_US=50000
 TRAFFIC_ARGS=(--size 64K-1M --write 32K-1M --read 32K-1M)
 HUGE_PAGES=64
@@ -105,6 +106,13 @@ refuses() {
 poisons_late() {
 	goes_wrong DmaTimeouts $CHANNELS late_every=8 late_us=$LATE_US late_poison=1 &&
 		is "$(provided late_terminated_count)" -gt 0
+}
+
+# The late ones write it while their channel is being released: none of what they write to may have
+# been handed on by then.
+poisons_while_released() {
+	goes_wrong DmaTimeouts $CHANNELS late_every=8 late_us=$LATE_US late_poison=1 \
+		release_us=$RELEASE_US && is "$(provided late_poison_count)" -gt 0
 }
 
 # It says that all is well.
@@ -256,6 +264,7 @@ STOPPED_BY_RELEASE=yes
 check "pdload up with a driver that stops a copy when its channel is released" up_where_release_stops
 check "some fail there" under edge goes_wrong DmaErrors $CHANNELS error_every=8
 check "some are too late there, and would write poison" under block poisons_late
+check "some would write it while their channel is released" under block poisons_while_released
 check "devices go there with copies that are lost" under edge removed lose_count lose_every=50
 check "pdload down there while copies are made" under block down_under_load
 check "nothing is pinned there any more" wait_for 5 no_more_pins_than "$pinned"
