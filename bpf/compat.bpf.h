@@ -35,8 +35,8 @@ static __noinline __attribute__((unused)) __u64 kernfs_parent(__u64 kn)
 	return (__u64)BPF_CORE_READ((struct kernfs_node___parent *)kn, parent);
 }
 
-/* The kernfs node of the v2 cgroup of a socket, 0 if it has none. */
-static __always_inline __u64 sock_cgroup_node(__u64 sock)
+/* The kernfs node of the v2 cgroup of a socket, 0 if it has none. Not inlined, as above. */
+static __noinline __attribute__((unused)) __u64 sock_cgroup_node(__u64 sock)
 {
 	struct sock *sk = (void *)sock;
 	struct sock_cgroup_data___word *word;

@@ -27,9 +27,10 @@ use_series() {
 	arch=$2
 	native=$(dpkg --print-architecture) || die "dpkg is missing: this takes a Debian"
 	case $series in
+	5.10) suites=(bullseye) ;;
 	6.1) suites=(bookworm bookworm-security) ;;
 	6.12 | debug) suites=(bookworm-backports) ;;
-	*) die "there is no Linux $series here: 6.1, 6.12 or debug" ;;
+	*) die "there is no Linux $series here: 5.10, 6.1, 6.12 or debug" ;;
 	esac
 	[[ $arch == amd64 || $arch == arm64 ]] || die "there is no architecture $arch here: amd64 or arm64"
 }
@@ -47,8 +48,10 @@ sources() {
 			}
 			($4 == "Debian" || $4 ~ /ORIGIN/ || $4 == "") && $3 == "main" {
 				add($1, $2)
-				if ($2 == "bookworm")
+				if ($2 == "bookworm") {
 					add($1, "bookworm-backports")
+					add($1, "bullseye")
+				}
 			}' | sort -u
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# tools/vm/kernel.sh 6.1|6.12 [amd64|arm64]   prints the directory of one of Debian's kernels
-# tools/vm/kernel.sh debug                    or of tools/vm/debug.sh's
+# tools/vm/kernel.sh 5.10|6.1|6.12 [amd64|arm64]   prints the directory of one of Debian's kernels
+# tools/vm/kernel.sh debug                         or of tools/vm/debug.sh's
 #
 # It has vmlinuz, config and lib/modules, and stays in the cache.
 set -euo pipefail
@@ -35,7 +35,7 @@ unpack() {
 case $#:${1:-} in
 1:debug) exec "$(dirname "$0")/debug.sh" ;;
 1:* | 2:*) ;;
-*) die "usage: tools/vm/kernel.sh 6.1|6.12 [amd64|arm64], or debug" ;;
+*) die "usage: tools/vm/kernel.sh 5.10|6.1|6.12 [amd64|arm64], or debug" ;;
 esac
 for command in depmod xz; do
 	command -v "$command" >/dev/null || die "$command is missing: run tools/deps.sh vm"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# tools/vm/run.sh 6.1|6.12|debug COMMAND [ARG...]   runs a command on a kernel of tools/vm/kernel.sh
-# tools/vm/run.sh 6.1|6.12|debug                    gives a prompt there
+# tools/vm/run.sh 5.10|6.1|6.12|debug COMMAND [ARG...]   runs a command on a kernel of tools/vm/kernel.sh
+# tools/vm/run.sh 5.10|6.1|6.12|debug                    gives a prompt there
 #
 # The machine is emulated, so neither KVM nor root is needed. It has the host's
 # root file system with a writable layer in memory on top, and begins in the
@@ -57,7 +57,7 @@ write_command() {
 }
 
 series=${1:-}
-[[ $series =~ ^(6\.1|6\.12|debug)$ ]] || die "usage: tools/vm/run.sh 6.1|6.12|debug [COMMAND [ARG...]]"
+[[ $series =~ ^(5\.10|6\.1|6\.12|debug)$ ]] || die "usage: tools/vm/run.sh 5.10|6.1|6.12|debug [COMMAND [ARG...]]"
 shift
 seconds=900
 [ "$series" != debug ] || seconds=3600
