@@ -58,32 +58,6 @@ struct pd_conn *pd_conn_alloc(struct sock *sk, struct proto *tcp)
 	return conn;
 }
 
-struct pd_conn *pd_conn_of(const struct sock *sk)
-{
-	const struct inet_connection_sock *icsk = inet_csk(sk);
-	void *data = rcu_dereference_check(icsk->icsk_ulp_data, 1);
-
-	/* Pairs with give_back(): whoever takes the slot after us sets the data
-	 * after we have cleared the ops.
-	 */
-	smp_rmb();
-	if (!data || READ_ONCE(icsk->icsk_ulp_ops) != &pd_ulp_ops)
-		return NULL;
-	return data;
-}
-
-struct pd_conn *pd_conn_get(const struct sock *sk)
-{
-	struct pd_conn *conn;
-
-	rcu_read_lock();
-	conn = pd_conn_of(sk);
-	if (conn && !refcount_inc_not_zero(&conn->refs))
-		conn = NULL;
-	rcu_read_unlock();
-	return conn;
-}
-
 static void free_conn(struct rcu_head *rcu)
 {
 	struct pd_conn *conn = container_of(rcu, struct pd_conn, rcu);
@@ -97,10 +71,9 @@ static void free_conn(struct rcu_head *rcu)
 	module_put(THIS_MODULE);
 }
 
-void pd_conn_put(struct pd_conn *conn)
+void pd_conn_free(struct pd_conn *conn)
 {
-	if (conn && refcount_dec_and_test(&conn->refs))
-		call_rcu(&conn->rcu, free_conn);
+	call_rcu(&conn->rcu, free_conn);
 }
 
 /* ---- the two ends ------------------------------------------------------------ */

@@ -50,6 +50,9 @@ struct pd_conn {
 	struct rcu_head rcu; /* freed */
 };
 
+/* By these a socket is known to be ours, see sock_hook.c. */
+extern struct tcp_ulp_ops pd_ulp_ops;
+
 /* Where connections are released; pd_conn_exit() waits for it. */
 extern struct workqueue_struct *pd_conn_work;
 
@@ -61,12 +64,45 @@ void pd_conn_exit(void);
  * NULL. Any context.
  */
 struct pd_conn *pd_conn_alloc(struct sock *sk, struct proto *tcp);
-/* The context of @sk, with a reference, or NULL. Any context. */
-struct pd_conn *pd_conn_get(const struct sock *sk);
-/* The same without a reference, for as long as the caller's RCU section lasts. */
-struct pd_conn *pd_conn_of(const struct sock *sk);
+/* Nobody has a reference any more. Any context. */
+void pd_conn_free(struct pd_conn *conn);
+
+/* The next three are here because each call that sends or receives has them. */
+
+/* The context of @sk, for as long as the caller's RCU section lasts, or NULL. Any context. */
+static inline struct pd_conn *pd_conn_of(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = inet_csk(sk);
+	void *data = rcu_dereference_check(icsk->icsk_ulp_data, 1);
+
+	/* Pairs with give_back(): whoever takes the slot after us sets the data
+	 * after we have cleared the ops.
+	 */
+	smp_rmb();
+	if (!data || READ_ONCE(icsk->icsk_ulp_ops) != &pd_ulp_ops)
+		return NULL;
+	return data;
+}
+
+/* The same with a reference. */
+static inline struct pd_conn *pd_conn_get(const struct sock *sk)
+{
+	struct pd_conn *conn;
+
+	rcu_read_lock();
+	conn = pd_conn_of(sk);
+	if (conn && !refcount_inc_not_zero(&conn->refs))
+		conn = NULL;
+	rcu_read_unlock();
+	return conn;
+}
+
 /* Any context. Takes NULL. */
-void pd_conn_put(struct pd_conn *conn);
+static inline void pd_conn_put(struct pd_conn *conn)
+{
+	if (conn && refcount_dec_and_test(&conn->refs))
+		pd_conn_free(conn);
+}
 
 /* @conn sends to @peer: from now on each knows the other. Any context. */
 void pd_conn_pair(struct pd_conn *conn, struct pd_conn *peer);

@@ -297,10 +297,17 @@ struct pd_frame *pd_rbt_next(struct pd_rbt *rbt, struct pd_frame *frame, u32 *se
 	return next;
 }
 
-void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
+/* Not inlined: for the list each pd_rbt_end() would have the stack protector. */
+static noinline void unlock_and_drop_all(struct pd_rbt *rbt) __releases(&rbt->lock)
 {
 	LIST_HEAD(dropped);
 
+	take_all(rbt, &dropped);
+	unlock_and_drop(rbt, &dropped);
+}
+
+void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
+{
 	if (!frame)
 		return;
 	spin_lock_bh(&rbt->lock);
@@ -311,11 +318,12 @@ void pd_rbt_end(struct pd_rbt *rbt, struct pd_frame *frame, u32 bytes)
 		if (is_used_up(frame))
 			drop_frame(rbt, frame);
 	}
-	if (unlikely(rbt->closed))
-		take_all(rbt, &dropped);
-	else
-		WRITE_ONCE(rbt->unread, rbt->unread - bytes);
-	unlock_and_drop(rbt, &dropped);
+	if (unlikely(rbt->closed)) {
+		unlock_and_drop_all(rbt);
+		return;
+	}
+	WRITE_ONCE(rbt->unread, rbt->unread - bytes);
+	spin_unlock_bh(&rbt->lock);
 }
 
 bool pd_rbt_take_wish(struct pd_rbt *rbt)

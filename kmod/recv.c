@@ -553,6 +553,7 @@ static noinline int recv_with_control(struct recv *recv)
 
 int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len)
 {
+	/* Each field is named: else all are cleared first, by memset(). */
 	struct recv recv = {
 		.sk = sk,
 		.conn = pd_conn_get(sk),
@@ -560,9 +561,17 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 		.len = len,
 		.flags = flags,
 		.addr_len = addr_len,
+		.copied = 0,
 		.start = msg->msg_iter,
 		.peek_off = sk_peek_offset(sk, flags),
+		.control = NULL,
+		.target = 0,
+		.is_pinned_once = false,
 		.disconnects = READ_ONCE(sk->sk_disconnects),
+		.changes = 0,
+		.rcv_nxt = 0,
+		.was_empty = false,
+		.is_settled = false,
 	};
 	int n;
 

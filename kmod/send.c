@@ -137,9 +137,9 @@ static void hold_peer(struct send *send)
 	send->is_held = true;
 }
 
-static void forget_peer(struct send *send)
+static __always_inline void forget_peer(struct send *send)
 {
-	if (send->is_held) {
+	if (unlikely(send->is_held)) {
 		sock_put(send->peer_sk);
 		pd_conn_put(send->peer);
 	}

@@ -11,8 +11,6 @@
 #include "compat.h"
 #include "conn.h"
 
-extern struct tcp_ulp_ops pd_ulp_ops;
-
 /* Attach to @sk, which has a psock, is ESTABLISHED or about to be, and is locked
  * (owned by a task or in softirq). Any context.
  * -EINVAL: no psock, or not a plain TCP socket beneath; -EEXIST: has a ULP,

@@ -7,5 +7,6 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define __aligned(n) __attribute__((aligned(n)))
+#define noinline __attribute__((noinline))
 
 #endif /* KERNEL_LINUX_COMPILER_H */
