@@ -315,8 +315,10 @@ static void free_chan_resources(struct dma_chan *dma_chan)
 	unsigned int kept;
 
 	/* All goes on meanwhile. */
-	fsleep(pd_test_knob(PD_TEST_RELEASE_US));
+	WRITE_ONCE(chan->releasing, true);
+	fsleep(max(pd_test_knob(PD_TEST_RELEASE_US), 0));
 	spin_lock_irq(&chan->lock);
+	WRITE_ONCE(chan->releasing, false);
 	pd_test_count(PD_TEST_FREED_BUSY, terminate(chan));
 	spin_unlock_irq(&chan->lock);
 	synchronize(dma_chan);

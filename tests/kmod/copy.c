@@ -53,6 +53,8 @@ static void copy(struct pd_test_chan *chan, struct pd_test_desc *desc)
 		if (is_too_late(chan, desc))
 			return;
 	}
+	if (desc->fault == PD_TEST_BE_LATE && READ_ONCE(chan->releasing))
+		pd_test_count(PD_TEST_LATE_RELEASED, 1);
 	if (poison)
 		pd_test_count(PD_TEST_POISONED, 1);
 	else if (desc->fault != PD_TEST_ERROR)

@@ -48,6 +48,7 @@ static struct {
 	[PD_TEST_TERMINATED] = { "terminated_count" },
 	[PD_TEST_UNWILLING_COUNT] = { "unwilling_count" },
 	[PD_TEST_LATE_TERMINATED] = { "late_terminated_count" },
+	[PD_TEST_LATE_RELEASED] = { "late_released_count" },
 	[PD_TEST_ABORTED] = { "aborted_count" },
 	[PD_TEST_FREED_BUSY] = { "freed_busy_count" },
 	[PD_TEST_UNSUBMITTED] = { "unsubmitted_count" },

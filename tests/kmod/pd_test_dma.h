@@ -53,6 +53,7 @@ enum pd_test_count {
 	PD_TEST_TERMINATED,
 	PD_TEST_UNWILLING_COUNT,
 	PD_TEST_LATE_TERMINATED,
+	PD_TEST_LATE_RELEASED,
 	PD_TEST_ABORTED,
 	PD_TEST_FREED_BUSY,
 	PD_TEST_UNSUBMITTED,
@@ -97,6 +98,7 @@ struct pd_test_chan {
 	struct pd_test_desc *copying;
 	struct pd_test_desc *descs; /* NULL as long as nobody has the channel */
 	bool gone; /* the device was removed */
+	bool releasing; /* and not stopped yet, see release_us; read without the lock */
 	ktime_t engine_free; /* when the last one's bytes have passed */
 	ktime_t last_due;
 	u64 generation; /* how often it was terminated */

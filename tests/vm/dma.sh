@@ -111,8 +111,11 @@ poisons_late() {
 # The late ones write it while their channel is being released: none of what they write to may have
 # been handed on by then.
 poisons_while_released() {
-	goes_wrong DmaTimeouts $CHANNELS late_every=8 late_us=$LATE_US late_poison=1 \
-		release_us=$RELEASE_US && is "$(provided late_poison_count)" -gt 0
+	local from
+
+	from=$(provided late_released_count)
+	goes_wrong DmaTimeouts 1 fault_channel=1 late_every=8 late_us=$LATE_US late_poison=1 \
+		release_us=$RELEASE_US && provided_more late_released_count "$from" 1
 }
 
 # It says that all is well.
