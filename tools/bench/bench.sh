@@ -7,7 +7,7 @@
 #   BENCH_QUICK=1     fewer sizes, 3 short rounds: two or three minutes, rough figures
 #   BENCH_ROUNDS=N    instead of 5 (3)
 #   BENCH_TESTS=LIST  of rr stream redis nginx
-#   BENCH_ENGINES=LIST  of unix sockmap; plain TCP is always measured, too
+#   BENCH_ENGINES=LIST  of tcp unix sockmap; tcp is measured in any case
 set -euo pipefail
 export LC_ALL=C
 
@@ -24,7 +24,7 @@ OUT=$(realpath -m "$BUILD/bench")
 RAW=$OUT/raw.jsonl
 QUICK=${BENCH_QUICK:-}
 read -ra TESTS <<<"${BENCH_TESTS:-rr stream redis nginx}"
-read -ra ENGINES <<<"tcp ${BENCH_ENGINES-unix sockmap}"
+read -ra ENGINES <<<"${BENCH_ENGINES-unix sockmap}"
 PLACEMENTS=(same_core two_cores)
 PROGRAM_CONNECTIONS=16
 if [ -n "$QUICK" ]; then
@@ -38,9 +38,10 @@ else
 fi
 NGINX_SIZES=(1024 1048576)
 
-for engine in "${ENGINES[@]:1}"; do
-	[[ $engine =~ ^(unix|sockmap)$ ]] || die "BENCH_ENGINES names $engine: it may have unix and sockmap"
+for engine in "${ENGINES[@]}"; do
+	[[ $engine =~ ^(tcp|unix|sockmap)$ ]] || die "BENCH_ENGINES names $engine: it may have tcp, unix and sockmap"
 done
+[[ " ${ENGINES[*]} " == *" tcp "* ]] || ENGINES=(tcp "${ENGINES[@]}")
 [ "$(id -u)" -eq 0 ] || die "must be root: network namespaces and BPF programs need it"
 if [ ! -x "$TOOLS/netbench" ] || [ ! -x "$TOOLS/pinned" ]; then
 	die "$TOOLS/netbench and pinned are not built; run make bench"
