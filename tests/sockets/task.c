@@ -108,9 +108,12 @@ bool call_stirred(struct call *call)
 	if (call->task.done)
 		return true;
 	switches = voluntary_switches(call->task.tid);
-	if (switches == call->switches)
+	/* Woken by a sender that still has the lock of its socket it waits for that, and has
+	 * taken nothing yet.
+	 */
+	if (switches == call->switches || !sleeps_in(call->task.tid, call->number))
 		return false;
-	call->switches = switches;
+	call->switches = voluntary_switches(call->task.tid);
 	return true;
 }
 
