@@ -174,6 +174,7 @@ static bool enter_any(struct pd_copy *copy)
 
 static bool map(struct device *dev, struct pd_side *side, enum dma_data_direction direction)
 {
+	sg_mark_end(side->stretches + side->nr - 1);
 	side->mapped = dma_map_sg(dev, side->stretches, side->nr, direction);
 	return side->mapped;
 }
@@ -340,7 +341,6 @@ static bool start(struct pd_copy *copy)
 	copy->deadline = jiffies + time_limit();
 	copy->extended = 0;
 	copy->ended = atomic_read(&copy->channel->ended);
-	init_completion(&copy->done);
 	queue_descriptors(copy);
 	return true;
 
@@ -414,7 +414,8 @@ static void wait_for(struct pd_copy *copy)
 		stop(channel, copy, false);
 }
 
-static void count(struct pd_copy *copy, u32 bytes)
+/* @copy is over, and its channel may go away. */
+static void leave_with(struct pd_copy *copy, u32 bytes)
 {
 	struct pd_channel *channel = copy->channel;
 
@@ -429,7 +430,9 @@ static void count(struct pd_copy *copy, u32 bytes)
 		channel->streak = 0;
 		channel->strikes -= !!channel->strikes;
 	}
+	list_del(&copy->list);
 	spin_unlock_bh(&channel->lock);
+	copy->channel = NULL;
 	pd_stat_inc(PD_STAT_DMA_SEGMENTS);
 	if (copy->failed || copy->lied)
 		pd_stat_inc(PD_STAT_DMA_ERRORS);
@@ -464,8 +467,7 @@ u32 pd_cmdq_end(struct pd_copy *copy)
 	if (copy->lied)
 		copy->copied = copy->begin;
 	bytes = copy->copied - copy->begin;
-	count(copy, bytes);
-	leave(copy);
+	leave_with(copy, bytes);
 	/* Not before this: memory that the device could not reach is only there now. */
 	pd_copy_by_cpu(copy, 0, copy->begin);
 	pd_copy_by_cpu(copy, copy->copied, copy->bytes);

@@ -3,6 +3,9 @@
 
 #include "copy.h"
 
+/* Bytes, of enum dmaengine_alignment the largest. */
+#define WORD_MAX 256
+
 void pd_side_init(struct pd_side *side)
 {
 	side->nr = 0;
@@ -16,45 +19,48 @@ void pd_copy_init(struct pd_copy *copy)
 	copy->channel = NULL;
 }
 
+static __always_inline void add_stretch(struct pd_side *side, struct page *page, u32 offset,
+					u32 bytes)
+{
+	struct scatterlist *stretch = side->stretches + side->nr++;
+
+	*stretch = (struct scatterlist){};
+	sg_set_page(stretch, page, bytes, offset);
+	side->bytes += bytes;
+}
+
 void pd_side_add(struct pd_side *side, struct page *page, u32 offset, u32 bytes)
 {
 	struct scatterlist *last = side->stretches + side->nr - 1;
 
-	if (side->nr && last->length + bytes <= PD_STRETCH_MAX &&
-	    page_to_pfn(sg_page(last)) * PAGE_SIZE + last->offset + last->length ==
+	if (!side->nr || last->length + bytes > PD_STRETCH_MAX ||
+	    page_to_pfn(sg_page(last)) * PAGE_SIZE + last->offset + last->length !=
 		    page_to_pfn(page) * PAGE_SIZE + offset) {
-		last->length += bytes;
-	} else {
-		if (side->nr)
-			sg_unmark_end(last);
-		*++last = (struct scatterlist){};
-		sg_set_page(last, page, bytes, offset);
-		sg_mark_end(last);
-		side->nr++;
+		add_stretch(side, page, offset, bytes);
+		return;
 	}
+	last->length += bytes;
 	side->bytes += bytes;
 }
 
 void pd_side_add_window(struct pd_side *side, const struct pd_window *window, u32 from, u32 bytes)
 {
-	u32 at = window->offset + from, part;
-	struct page **page = window->pages + at / PAGE_SIZE;
+	u32 at = window->offset + from, part, most;
+	struct page **first, **page;
 	unsigned long pfn;
-	u32 offset = offset_in_page(at);
 
-	for (; bytes; bytes -= part, offset = 0) {
-		struct page *first = *page++;
-
+	for (; bytes; bytes -= part, at += part) {
+		page = first = window->pages + at / PAGE_SIZE;
+		pfn = page_to_pfn(*first);
+		part = PAGE_SIZE - offset_in_page(at);
+		/* Cut where a channel that copies whole words has none in two. */
+		most = bytes <= PD_STRETCH_MAX ? bytes : PD_STRETCH_MAX - at % WORD_MAX;
 		/* A huge page is hundreds of them. */
-		pfn = page_to_pfn(first);
-		part = PAGE_SIZE - offset;
-		while (part < bytes && part + PAGE_SIZE <= PD_STRETCH_MAX &&
-		       page_to_pfn(*page) == ++pfn) {
-			part += PAGE_SIZE;
-			page++;
-		}
-		part = min(part, bytes);
-		pd_side_add(side, first, offset, part);
+		for (; part < most; part += PAGE_SIZE)
+			if (page_to_pfn(*++page) != ++pfn)
+				break;
+		part = min(part, most);
+		add_stretch(side, *first, offset_in_page(at), part);
 	}
 }
 

@@ -43,7 +43,7 @@ struct pd_copy {
 	bool lied; /* all did well, they say, and did not */
 	bool stopped; /* the channel was, for this or another copy on it */
 	s32 cookie; /* of the last one */
-	struct completion done;
+	struct completion done; /* initialized with the memory that it is in */
 };
 
 /* Nothing on it. */
@@ -54,7 +54,7 @@ void pd_copy_init(struct pd_copy *copy);
  * them where they are, and adds PD_COPY_STRETCHES at most.
  */
 void pd_side_add(struct pd_side *side, struct page *page, u32 offset, u32 bytes);
-/* Likewise @bytes of pages of @window, from its byte @from on. */
+/* Likewise @bytes of pages of @window, from its byte @from on. Nothing is on @side yet. */
 void pd_side_add_window(struct pd_side *side, const struct pd_window *window, u32 from, u32 bytes);
 /* The CPU copies from byte @from up to @to. Any context. */
 void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to);

@@ -14,13 +14,24 @@ static struct kmem_cache *jobs;
 /* Bytes of a stretch, on average: with fewer it is as if no two pages were adjacent. */
 #define SCATTERED (16 << 10)
 
+static void construct(void *memory)
+{
+	struct pd_dma_job *job = memory;
+
+	init_completion(&job->copy.done);
+}
+
 int pd_engine_dma_init(void)
 {
 	int node;
 
 	for (node = 0; node < MAX_NUMNODES; node++)
 		pd_dma_from[node] = (struct pd_dma_from){ PD_DMA_NEVER, PD_DMA_NEVER };
-	jobs = KMEM_CACHE(pd_dma_job, SLAB_HWCACHE_ALIGN);
+	/* What has a constructor is not zeroed for each copy, as the rest of a kernel's memory may be
+	 * (init_on_alloc=1). All else is written before it is read.
+	 */
+	jobs = kmem_cache_create("pd_dma_job", sizeof(struct pd_dma_job),
+				 __alignof__(struct pd_dma_job), SLAB_HWCACHE_ALIGN, construct);
 	return jobs ? 0 : -ENOMEM;
 }
 

@@ -147,7 +147,7 @@ uses_huge_pages() {
 
 in_huge_pages() {
 	echo $HUGE_PAGES >/proc/sys/vm/nr_hugepages
-	GLIBC_TUNABLES=glibc.malloc.hugetlb=2 under "$@" || return 1
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=2:glibc.malloc.mmap_threshold=131072 under "$@" || return 1
 	echo 0 >/proc/sys/vm/nr_hugepages
 }
 
@@ -226,6 +226,22 @@ provide() {
 	modprobe pd_test_dma depth=$DEPTH channels=$CHANNELS devices=${#DEVICES[@]} "$@"
 }
 
+up_with_words_of() {
+	provide copy_align="$1" && up --all && "$PDLOAD" engines --threshold 4096
+}
+
+# Of buffers that begin within a word, as those of malloc() do, but for the bytes at either end.
+copies_more_than_one_stretch() {
+	local copies bytes
+
+	remember
+	wait_for 20 by_dma 100 || return 1
+	bytes=$(moved_by DmaBytes)
+	copies=$(moved_by DmaSegments)
+	echo "$bytes bytes in $copies copies"
+	is "$bytes" -gt $((copies * 65536))
+}
+
 start_machine
 # What is unread when programs are told to end takes them long to check.
 for ns in client server; do
@@ -262,6 +278,12 @@ check "and go silently" under block removed submitted_count latency_us=20000 sil
 check "pdload down while copies are made" under block down_under_load
 check "nothing is pinned any more" wait_for 5 no_more_pins_than "$pinned"
 check "the provider goes" modprobe -r pd_test_dma
+check "pdload up with channels that copy words of 64 bytes" up_with_words_of 64
+TRAFFIC_ARGS=(--size 1M --write 128K --read 128K)
+check "they copy what is contiguous, but not in whole words" in_huge_pages block copies_more_than_one_stretch
+check "pdload down with them" down
+check "they go" modprobe -r pd_test_dma
+TRAFFIC_ARGS=(--size 64K-1M --write 32K-1M --read 32K-1M)
 # shellcheck disable=SC2034  # for honest
 STOPPED_BY_RELEASE=yes
 check "pdload up with a driver that stops a copy when its channel is released" up_where_release_stops
