@@ -217,6 +217,7 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 	note.sock = (__u64)tp;
 	note.cookie = bpf_get_socket_cookie(skops);
 	note.cgroup_id = cgroup_id_of(note.sock);
+	note.generation = JUDGED_GENERATION(judged);
 	note.rule = JUDGED_RULE(judged);
 	note.epoch = *(volatile __u32 *)&ctl->epoch;
 	note.isn_active = key.isn_active;
@@ -257,8 +258,10 @@ leave_note:
  * why from its note.
  */
 static __always_inline int decline(struct pd_conn *conn, struct pd_note *note, __u32 reason,
-				   __u32 rule)
+				   __u64 judged)
 {
+	__u32 rule = JUDGED_RULE(judged);
+
 	count_reason(reason);
 	if (reason == PD_REASON_RULE || reason == PD_REASON_DEFAULT) {
 		struct pd_rule_stats *stats = rule_stats(rule);
@@ -267,6 +270,7 @@ static __always_inline int decline(struct pd_conn *conn, struct pd_note *note, _
 			__sync_fetch_and_add(&stats->bypassed, 1);
 	}
 	note->reason = reason;
+	note->generation = JUDGED_GENERATION(judged);
 	note->rule = rule;
 	if (!conn)
 		return 0;
@@ -322,7 +326,7 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 
 	conn = conn_of(skops, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
-		decline(0, note, PD_REASON_NO_MEMORY, rule);
+		decline(0, note, PD_REASON_NO_MEMORY, judged);
 		return 0;
 	}
 	init_conn(conn, skops, tp, &key, own.cgroup_id);
@@ -354,7 +358,7 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	    (note->isn_active != active.isn_active || note->isn_passive != active.isn_passive))
 		reason = PD_REASON_OFF_HOST;
 	if (reason) {
-		decline(conn, note, reason, rule);
+		decline(conn, note, reason, judged);
 		return 0;
 	}
 
@@ -362,11 +366,15 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	if (!err)
 		err = engage(skops, conn, tp, ctl);
 	if (err) {
-		decline(conn, note, reason_of(err), rule);
+		decline(conn, note, reason_of(err), judged);
 		return 0;
 	}
 	own.engine = conn->engine;
 	peer.engine = conn->engine;
+	own.generation = conn->generation;
+	peer.generation = conn->generation;
+	own.rule = rule;
+	peer.rule = rule;
 	/* The passive end's entry is the last: it tells the active end that
 	 * all is in place.
 	 */
@@ -376,7 +384,7 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	if (err) {
 		bpf_map_delete_elem(&pd_ends, &active);
 		bpf_map_delete_elem(&pd_socks, &key);
-		decline(conn, note, reason_of(err), rule);
+		decline(conn, note, reason_of(err), judged);
 		return 0;
 	}
 	conn->state = PD_STATE_PAIRED;
@@ -423,6 +431,7 @@ static __noinline int first_rtt(struct bpf_sock_ops *skops)
 	note = bpf_map_lookup_elem(&pd_handshakes, &own);
 	if (note && note->reason) {
 		conn->reason = note->reason;
+		conn->generation = note->generation;
 		conn->rule = note->rule;
 		return 0;
 	}

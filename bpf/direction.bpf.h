@@ -23,6 +23,9 @@ static __always_inline void pair(struct pd_conn *conn, const struct pd_end *end)
 	conn->peer_sock = end->sock;
 	conn->peer_cookie = end->cookie;
 	conn->peer_cgroup_id = end->cgroup_id;
+	/* The passive end knew both. */
+	conn->generation = end->generation;
+	conn->rule = end->rule;
 	conn->state = PD_STATE_PAIRED;
 	/* Both ends are moved by one engine: it was changed between the two. */
 	if (conn->engine != end->engine) {

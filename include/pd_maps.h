@@ -170,6 +170,7 @@ struct pd_note {
 	__u64 cgroup_id;
 	struct pd_addr local;
 	struct pd_addr remote; /* as dialled */
+	__u64 generation; /* of the rule set that rule is of */
 	__u32 reason; /* set by the passive end when it declines */
 	__u32 rule; /* by which it declined */
 	__u32 epoch; /* under which the active end was enrolled */
@@ -183,8 +184,9 @@ struct pd_end {
 	__u64 sock; /* address of its struct tcp_sock; verify with cookie */
 	__u64 cookie;
 	__u64 cgroup_id;
+	__u64 generation; /* of the rule set that decided about the connection */
 	__u32 engine; /* enum pd_engine */
-	__u32 pad;
+	__u32 rule; /* that accelerates it, as the passive end judged */
 };
 
 enum pd_state {

@@ -186,6 +186,54 @@ decided_by_one_or_the_other() {
 		is "$(since reasons.rule)" -eq 0 && is "$(since reasons.default)" -eq 0
 }
 
+# ---- what is said of each rule -----------------------------------------------------
+
+# A client does not know yet that the first of these is not the one.
+cat >"$WORK/two.yaml" <<-'END'
+	version: 1
+	default: bypass
+	rules:
+	  - name: nine-thousand
+	    action: accelerate
+	    server: {ports: [9000]}
+	  - name: seven-thousand
+	    action: accelerate
+	    server: {ports: [7000]}
+END
+
+talk_on_7000() {
+	"$PDLOAD" watch --json --seconds 60 >"$WORK/watch" &
+	watch=$!
+	serve server server in 10.1.0.2:7000 || return 1
+	connect client client in 10.1.0.2:7000 --mix duplex --size 1-64K --connections 20 || return 1
+	ended client || return 1
+	tell server TERM
+	ended server || return 1
+	wait_for 10 eval '[ "$(grep -c "\"close\"" "$WORK/watch")" -eq 40 ]'
+	kill "$watch"
+	wait "$watch"
+}
+
+# FIELD of rule NAME
+of_rule() {
+	"$PDLOAD" status --json | jq --arg name "$2" ".rules[] | select(.name == \$name).$1"
+}
+
+all_is_charged_to_the_second() {
+	jq -r 'select(.rule != "seven-thousand") | "\(.event) of \(.rule)"' "$WORK/watch" | sort | uniq -c
+	is "$(of_rule redirected_bytes nine-thousand)" -eq 0 &&
+		is "$(of_rule tcp_bytes nine-thousand)" -eq 0 &&
+		is "$(of_rule accelerated seven-thousand)" -eq 20 &&
+		is "$(of_rule redirected_bytes seven-thousand)" -eq "$(status redirected_bytes)" &&
+		is "$(of_rule tcp_bytes seven-thousand)" -eq "$(status tcp_bytes)" &&
+		is "$(jq -s 'map(select(.rule != "seven-thousand")) | length' "$WORK/watch")" -eq 0
+}
+
+check "pdload up with two rules" up --policy "$WORK/two.yaml"
+check "connections that the second is for come and go" talk_on_7000
+check "it is all charged to that one" all_is_charged_to_the_second
+check "pdload down" down
+
 check "pdload up with a policy" up --policy "$WORK/a.yaml"
 before
 check "8000 connections are decided by one policy or the other, never by half of each" \
