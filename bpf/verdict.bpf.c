@@ -178,8 +178,13 @@ static __always_inline int may_redirect(struct pd_conn *conn, struct tcp_sock *t
 			conn->returns++;
 	}
 	if (memory_is_short(tp) || !has_room(conn, size)) {
-		conn->overflows++;
-		note_reason(conn, PD_REASON_OVERFLOW);
+		conn->reason = PD_REASON_OVERFLOW;
+		count_reason(PD_REASON_OVERFLOW);
+		/* As it is said once that it is accelerated: a reader that is slower than
+		 * its sender lets this happen a thousand times a second.
+		 */
+		if (!conn->overflows++)
+			emit(conn, PD_EVENT_DECLINE, PD_REASON_OVERFLOW);
 		return 0;
 	}
 	return 1;

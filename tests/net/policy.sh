@@ -201,6 +201,10 @@ cat >"$WORK/two.yaml" <<-'END'
 	    server: {ports: [7000]}
 END
 
+all_have_closed() {
+	[ "$(grep -c '"close"' "$WORK/watch")" -eq 40 ]
+}
+
 talk_on_7000() {
 	"$PDLOAD" watch --json --seconds 60 >"$WORK/watch" &
 	watch=$!
@@ -209,7 +213,7 @@ talk_on_7000() {
 	ended client || return 1
 	tell server TERM
 	ended server || return 1
-	wait_for 10 eval '[ "$(grep -c "\"close\"" "$WORK/watch")" -eq 40 ]'
+	wait_for 10 all_have_closed
 	kill "$watch"
 	wait "$watch"
 }
@@ -232,6 +236,46 @@ all_is_charged_to_the_second() {
 check "pdload up with two rules" up --policy "$WORK/two.yaml"
 check "connections that the second is for come and go" talk_on_7000
 check "it is all charged to that one" all_is_charged_to_the_second
+check "pdload down" down
+
+# ---- a reader that does not read -----------------------------------------------------
+
+stalls() {
+	serve server server in 10.1.0.2:7000 --io edge --stall &&
+		connect client client in 10.1.0.2:7000 --io edge --mix flood --connections 1 &&
+		event client settled 30
+}
+
+# says STATUS PATTERN CMD...
+says() {
+	local expected=$1 pattern=$2 status=0
+	shift 2
+
+	"$@" >"$WORK/out" 2>&1 || status=$?
+	cat "$WORK/out"
+	is $status -eq "$expected" && grep -E "$pattern" "$WORK/out"
+}
+
+says_so_in_json() {
+	[ "$(status draining)" = true ] && is "$(status draining_bytes)" -gt 100000
+}
+
+reads_on() {
+	tell server USR1
+	tell client TERM
+	ended client && tell server TERM && ended server
+}
+
+HELD='not drained: 10.1.0.1:[0-9]+ -> 10.1.0.2:7000, 10.1.0.2:7000 has [0-9.]+[KM] to read, of .*/in$'
+check "pdload up" up --policy "$WORK/a.yaml"
+check "a server reads nothing" stalls
+check "pdload flush names it" says 4 "$HELD" "$PDLOAD" flush --drain 1
+check "pdload down names it" says 4 "$HELD" "$PDLOAD" down --drain 1
+check "status says what is to be read" says 0 '^draining +[0-9.]+[KM] of' "$PDLOAD" status
+check "in JSON, too" says_so_in_json
+check "up says that it is going down" says 1 'is going down' up --all
+check "policy apply does, too" says 0 'is going down' "$PDLOAD" policy apply "$WORK/a.yaml"
+check "the server reads, and every byte is right" reads_on
 check "pdload down" down
 
 check "pdload up with a policy" up --policy "$WORK/a.yaml"

@@ -53,6 +53,9 @@ cleanup() {
 	trap '' HUP INT PIPE TERM
 	trap - EXIT
 	set +e
+	# A signal may come while the output of a step goes to a file.
+	exec 1>&"$out"
+	exec 2>&"$err"
 	namespaces_stop
 	if [ -n "$step_pid" ]; then
 		# Half of `pdload up` or `down` would be neither: let it end.
@@ -321,6 +324,7 @@ if [ -e "$PINS" ]; then
 	die "pdload is up on this machine, and the demo would take it down: run \`pdload down\` first"
 fi
 
+exec {out}>&1 {err}>&2
 trap cleanup EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT

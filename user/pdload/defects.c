@@ -89,7 +89,8 @@ struct pd_defect pd_defects[] = {
 		.name = "uring_waitall_send_loses",
 		.what = "io_uring's SEND with MSG_WAITALL to a reader that stalls leaves out bytes",
 		.suffers = "io_uring programs that send so (liburing's plain send() does not)",
-		.detail = "not tried: it takes io_uring; seen on 6.12 and 6.18",
+		.detail =
+			"not tried: it takes a reader that stalls for seconds; seen on 6.12 and 6.18",
 	},
 	{
 		.name = "rcvlowat_ignored",

@@ -35,11 +35,13 @@ static void report(bool was_up, size_t released, size_t left)
 	} else if (!was_up) {
 		printf("PipeDevice is not up: nothing to do\n");
 	} else if (left) {
-		printf("PipeDevice accelerates nothing new; %zu connections were put back on TCP, "
-		       "%zu are not drained yet and keep working: run `pdload down` again\n",
+		printf("PipeDevice accelerates nothing new. Put back on TCP: %zu; not drained yet, "
+		       "and still working: %zu. When the programs named have read, or ended, "
+		       "run `pdload down` again; with --drain SECONDS it waits longer\n",
 		       released, left);
 	} else {
-		printf("PipeDevice is down; %zu live connections were put back on TCP\n", released);
+		printf("PipeDevice is down; %zu live connection%s put back on TCP\n", released,
+		       released == 1 ? " was" : "s were");
 	}
 }
 

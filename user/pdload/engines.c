@@ -105,8 +105,8 @@ static int no_file(void)
 		      PD_VERSION);
 		return PD_EXIT_UNSUPPORTED;
 	}
-	p_err("no DMA engine: pipedevice.ko is not loaded; `pdload up --engine dma` loads it and "
-	      "switches DMA on");
+	p_err("no DMA engine: pipedevice.ko is not loaded; where this kernel can load it (`pdload "
+	      "probe` says), `pdload up --engine dma` does and switches DMA on");
 	return PD_EXIT_NOT_UP;
 }
 

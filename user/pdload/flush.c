@@ -18,10 +18,10 @@ static void report(size_t released, size_t left)
 		pd_json__print(json);
 		return;
 	}
-	printf("%zu connections were put back on TCP", released);
+	printf("%zu connection%s put back on TCP", released, released == 1 ? " was" : "s were");
 	if (left)
-		printf("; %zu send over TCP from now on, but their readers have redirected bytes "
-		       "to read yet",
+		printf(". Not drained yet: %zu; what they send goes over TCP from now on, but the "
+		       "programs named have redirected bytes to read first",
 		       left);
 	printf("\n");
 }

@@ -64,6 +64,18 @@ bool pd_pins__present(void)
 	return exists(PD_PIN_DIR "/links/detect") && exists(PD_PIN_DIR "/maps/pd_control");
 }
 
+bool pd_pins__draining(void)
+{
+	struct pd_control *control = pd_pins__control();
+	bool draining;
+
+	if (!control)
+		return false;
+	draining = !__atomic_load_n(&control->enrolling, __ATOMIC_RELAXED);
+	munmap(control, sysconf(_SC_PAGESIZE));
+	return draining;
+}
+
 int pd_pins__require(void)
 {
 	if (geteuid()) {

@@ -165,6 +165,9 @@ static int apply(const char *file)
 		err = replace(&in, policy, &generation);
 	if (!err)
 		print_applied(policy, generation);
+	if (!err && pd_pins__draining())
+		p_warn("PipeDevice is going down: nothing is accelerated by these rules; `pdload down` "
+		       "until it is done, then `pdload up --policy FILE`");
 	close_installed(&in);
 	if (lock >= 0)
 		close(lock);

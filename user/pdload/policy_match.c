@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "policy_parse.h"
 
@@ -120,8 +121,10 @@ static int read_container(struct pd_parser *p, const struct pd_yaml *node, struc
 		return pd_parser__refuse(
 			p, node,
 			"container %s cannot be looked up: %s; expected podman or docker to "
-			"answer (try `podman ps -a`)",
-			pd_parser__show(node, &buf), strerror(-err));
+			"answer%s (try `podman ps -a`)",
+			pd_parser__show(node, &buf),
+			err == -EIO ? "podman or docker failed" : strerror(-err),
+			geteuid() ? ", which takes root for root's containers" : "");
 	if (strlen(id) != ID_LEN || strspn(id, "0123456789abcdef") != ID_LEN)
 		return pd_parser__refuse(p, node,
 					 "container %s has an id that is not 64 digits of base 16",

@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "endpoint.h"
 #include "format.h"
 #include "policy.h"
 #include "release.h"
@@ -260,18 +261,47 @@ static bool is_over(const struct release *release, bool stop, int empty_looks)
 	return empty_looks && bpf_map_get_next_key(release->socks_fd, NULL, &key);
 }
 
+/* The end that keeps the connection from being drained, or NULL: a task is inside send() or
+ * recv(). @b is NULL if there is one end alone.
+ */
+static const struct pd_conn_record *unread_end(const struct pd_conn_record *a,
+					       const struct pd_conn_record *b)
+{
+	if (a->unread || !a->queue_empty)
+		return a;
+	return b && (b->unread || !b->queue_empty) ? b : NULL;
+}
+
+static void name_connection(const struct pd_conn_record *a, const struct pd_conn_record *b)
+{
+	char local[PD_ADDR_TEXT], remote[PD_ADDR_TEXT], at[PD_ADDR_TEXT], text[PD_BYTES_TEXT];
+	const struct pd_conn_record *end = unread_end(a, b);
+	bool active = a->conn.key.role == PD_ROLE_ACTIVE;
+	const char *owner;
+
+	pd_format__addr(local, active ? &a->conn.local : &a->conn.remote);
+	pd_format__addr(remote, active ? &a->conn.remote : &a->conn.local);
+	if (!end) {
+		p_warn("not drained: %s -> %s, a program is inside send() or recv()", local,
+		       remote);
+		return;
+	}
+	owner = pd_endpoint__owner(end->conn.cgroup_id);
+	p_warn("not drained: %s -> %s, %s has %s to read%s%s", local, remote,
+	       pd_format__addr(at, &end->conn.local), pd_format__bytes(text, end->unread),
+	       *owner ? ", of " : "", owner);
+}
+
 static void name_left(const struct pd_conn_record *records, size_t nr, size_t left)
 {
-	char local[PD_ADDR_TEXT], remote[PD_ADDR_TEXT];
-	size_t i, named = 0;
+	size_t i, named = 0, ends;
 
-	for (i = 0; i < nr && named < NAMED; i++) {
-		if (i && same_connection(&records[i].conn.key, &records[i - 1].conn.key))
-			continue;
-		p_warn("not drained: %s -> %s, %u bytes unread%s",
-		       pd_format__addr(local, &records[i].conn.local),
-		       pd_format__addr(remote, &records[i].conn.remote), records[i].unread,
-		       records[i].queue_empty ? " at this end" : "; its reader does not read");
+	for (i = 0; i < nr && named < NAMED; i += ends) {
+		ends = i + 1 < nr && same_connection(&records[i].conn.key,
+						     &records[i + 1].conn.key) ?
+			       2 :
+			       1;
+		name_connection(&records[i], ends == 2 ? &records[i + 1] : NULL);
 		named++;
 	}
 	if (left > named)

@@ -28,6 +28,7 @@ struct status {
 	bool watching;
 	__u64 cgroup_id; /* 0: it has been removed */
 	__u64 enrolled; /* connections now */
+	__u64 unread; /* redirected bytes of released connections */
 	struct pd_totals totals; /* live connections included */
 	struct pd_rules rules;
 	struct pd_rule_stats by_rule[PD_MAX_RULES + 1]; /* live ones included */
@@ -113,6 +114,8 @@ static int add_live(struct status *status)
 			continue;
 		if (conn->state == PD_STATE_PAIRED && conn->key.role == PD_ROLE_PASSIVE)
 			status->enrolled++;
+		if (records[i].released)
+			status->unread += records[i].unread;
 		status->totals.redirected_bytes += conn->redirected_bytes;
 		status->totals.redirected_messages += conn->redirected_messages;
 		status->totals.tcp_bytes += conn->tcp_bytes;
@@ -165,6 +168,7 @@ static int read_status(struct status *status)
 	 */
 	do {
 		status->enrolled = 0;
+		status->unread = 0;
 		if (!err)
 			err = pd_rules__refresh(&status->rules, control);
 		if (!err)
@@ -190,6 +194,7 @@ static void print_json(const struct status *status)
 
 	cJSON_AddBoolToObject(obj, "up", true);
 	cJSON_AddBoolToObject(obj, "draining", !status->enrolling);
+	pd_json__u64(obj, "draining_bytes", status->unread);
 	cJSON_AddBoolToObject(obj, "watching", status->watching);
 	if (status->since) {
 		strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", gmtime(&status->since));
@@ -296,7 +301,7 @@ static void print_text(const struct status *status)
 	char since[PD_TIME_TEXT], age[PD_AGE_TEXT];
 
 	printf("PipeDevice is %s",
-	       status->enrolling ? "up" : "draining: no new connection is enrolled");
+	       status->enrolling ? "up" : "going down, no new connection is enrolled; it was up");
 	if (status->since) {
 		strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", localtime(&status->since));
 		printf(", since %s (%s)", since, pd_format__age(age, time(NULL) - status->since));
@@ -311,6 +316,10 @@ static void print_text(const struct status *status)
 	       (uint64_t)status->rules.generation, rules, rules == 1 ? "" : "s");
 	printf("now          %" PRIu64 " connection%s enrolled\n", (uint64_t)status->enrolled,
 	       status->enrolled == 1 ? "" : "s");
+	if (status->unread)
+		printf("draining     %s of released connections to be read: `pdload down` or `flush` "
+		       "says by whom\n",
+		       pd_format__bytes(redirected, status->unread));
 	printf("connections  %" PRIu64 " opened with both ends here, %" PRIu64
 	       " accelerated, %" PRIu64 " of these closed\n",
 	       (uint64_t)totals->opened, (uint64_t)totals->accelerated, (uint64_t)totals->closed);

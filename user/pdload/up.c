@@ -316,7 +316,7 @@ static int open_cgroup(const char *path)
 	if (!strncmp(path, mount, strlen(mount)))
 		snprintf(full, sizeof(full), "%s", path);
 	else
-		snprintf(full, sizeof(full), "%s/%s", mount, path);
+		snprintf(full, sizeof(full), "%s%s%s", mount, *path == '/' ? "" : "/", path);
 	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		p_err("can't open cgroup %s: %s; --cgroup takes a path below %s", full,
@@ -452,6 +452,19 @@ static void report(const struct options *options, const struct pd_policy *policy
 	printf("\n`pdload probe` says what each means and which programs to bypass for it.\n");
 }
 
+static int refuse_if_up(void)
+{
+	if (!pd_pins__present())
+		return PD_EXIT_OK;
+	if (pd_pins__draining())
+		p_err("PipeDevice is going down: connections are not drained yet; `pdload down` says "
+		      "which, run it until it is done");
+	else
+		p_err("PipeDevice is up already; change its rules with `pdload policy apply`, or "
+		      "take it down first with `pdload down`");
+	return PD_EXIT_FAILED;
+}
+
 int pd_up__main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -486,6 +499,10 @@ int pd_up__main(int argc, char **argv)
 		goto out;
 	if (pd_features__missing())
 		goto out;
+	/* Once more below, with the lock: what is said of engines is of no use to who may not. */
+	ret = refuse_if_up();
+	if (ret)
+		goto out;
 	ret = choose_engine(&options);
 	if (ret)
 		goto out;
@@ -504,11 +521,9 @@ int pd_up__main(int argc, char **argv)
 	lock = pd_pins__lock();
 	if (lock < 0)
 		goto out;
-	if (pd_pins__present()) {
-		p_err("PipeDevice is up already; change its rules with `pdload policy apply`, or "
-		      "take it down first with `pdload down`");
+	ret = refuse_if_up();
+	if (ret)
 		goto out;
-	}
 	ret = choose_dma(&options);
 	if (ret)
 		goto out;

@@ -243,7 +243,7 @@ static int read_events(struct watch *watch, struct ring_buffer *ring)
 			return PD_EXIT_OK;
 		if (!still_up(watch)) {
 			ring_buffer__consume(ring);
-			p_err("nothing more to watch: pdload down has removed pipedevice");
+			p_err("nothing more to watch: `pdload down` has removed PipeDevice");
 			return PD_EXIT_NOT_UP;
 		}
 	}
