@@ -237,8 +237,9 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 	init_conn(conn, skops, tp, &key, note.cgroup_id);
 	conn->state = PD_STATE_CANDIDATE;
 	conn->epoch = note.epoch;
-	conn->generation = JUDGED_GENERATION(judged);
-	conn->rule = JUDGED_RULE(judged);
+	/* Which rule it is the passive end says. */
+	conn->generation = 0;
+	conn->rule = PD_MAX_RULES;
 	err = bpf_sock_hash_update(skops, &pd_socks, &key, BPF_NOEXIST);
 	if (!err)
 		err = engage(skops, conn, tp, ctl);
@@ -246,6 +247,8 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 		note.reason = reason_of(err);
 		conn->state = PD_STATE_DECLINED;
 		conn->reason = note.reason;
+		conn->generation = note.generation;
+		conn->rule = note.rule;
 		goto leave_note;
 	}
 	add_callbacks(skops, BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG);
@@ -260,20 +263,23 @@ leave_note:
 static __always_inline int decline(struct pd_conn *conn, struct pd_note *note, __u32 reason,
 				   __u64 judged)
 {
-	__u32 rule = JUDGED_RULE(judged);
+	__u32 generation = JUDGED_GENERATION(judged), rule = JUDGED_RULE(judged);
+	struct pd_control *ctl = control();
 
 	count_reason(reason);
 	if (reason == PD_REASON_RULE || reason == PD_REASON_DEFAULT) {
 		struct pd_rule_stats *stats = rule_stats(rule);
 
-		if (stats)
+		if (stats && ctl && generation == ctl->generation)
 			__sync_fetch_and_add(&stats->bypassed, 1);
 	}
 	note->reason = reason;
-	note->generation = JUDGED_GENERATION(judged);
+	note->generation = generation;
 	note->rule = rule;
 	if (!conn)
 		return 0;
+	conn->generation = generation;
+	conn->rule = rule;
 	conn->state = PD_STATE_DECLINED;
 	conn->reason = reason;
 	emit(conn, PD_EVENT_DECLINE, reason);
@@ -348,8 +354,11 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	reason = unsuitable(tp);
 	if (!reason)
 		reason = JUDGED_REASON(judged);
-	if (!reason)
+	if (!reason) {
 		reason = note->reason;
+		if (reason)
+			judged = JUDGED(note->generation, reason, note->rule);
+	}
 	/* Both ends belong to one epoch, so that they are released together. */
 	if (!reason && epoch != *(volatile __u32 *)&ctl->epoch)
 		reason = PD_REASON_RELEASED;
@@ -387,11 +396,14 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 		decline(conn, note, reason_of(err), judged);
 		return 0;
 	}
+	note->generation = conn->generation;
+	note->rule = rule;
+	note->accelerated = 1;
 	conn->state = PD_STATE_PAIRED;
 	add_callbacks(skops, BPF_SOCK_OPS_STATE_CB_FLAG);
 	__sync_fetch_and_add(&all->accelerated, 1);
 	stats = rule_stats(rule);
-	if (stats)
+	if (stats && conn->generation == ctl->generation)
 		__sync_fetch_and_add(&stats->accelerated, 1);
 	return 0;
 }
@@ -418,17 +430,23 @@ static __noinline int first_rtt(struct bpf_sock_ops *skops)
 		pair(conn, end);
 		return 0;
 	}
+	note = bpf_map_lookup_elem(&pd_handshakes, &own);
+	if (note && (note->isn_active != own.isn_active || note->isn_passive != own.isn_passive))
+		note = 0;
 	/* The peer is not enrolled and will not be: plain TCP again. Or it was,
-	 * spoke first and has closed: what it said is still in the queue.
+	 * spoke first and has closed: what it said may still be in the queue.
 	 */
 	tp = tcp_sock_of(skops);
-	if (!tp || !queue_is_empty(tp)) {
+	if (!tp || !queue_is_empty(tp) || (note && note->accelerated)) {
 		conn->state = PD_STATE_RELEASED;
+		if (note && note->accelerated) {
+			conn->generation = note->generation;
+			conn->rule = note->rule;
+		}
 		return 0;
 	}
 	bpf_map_delete_elem(&pd_socks, &own);
 	conn->state = PD_STATE_DECLINED;
-	note = bpf_map_lookup_elem(&pd_handshakes, &own);
 	if (note && note->reason) {
 		conn->reason = note->reason;
 		conn->generation = note->generation;
@@ -450,10 +468,19 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	struct pd_rule_stats *stats;
 	struct pd_key own, peer;
 	struct pd_sock_info info;
+	struct pd_end *end;
 	__u8 state;
 
 	if (!conn || !all || !ctl || !tp)
 		return 0;
+	own = conn->key;
+	/* Reset before its first round trip was over. */
+	if (conn->state == PD_STATE_CANDIDATE) {
+		peer = peer_of(&own);
+		end = bpf_map_lookup_elem(&pd_ends, &peer);
+		if (end)
+			pair(conn, end);
+	}
 	if (conn->state != PD_STATE_PAIRED && conn->state != PD_STATE_RELEASED)
 		return 0;
 	if (conn->engine > PD_ENGINE_SOCKMAP)
@@ -463,7 +490,6 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
 	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
 		conn->tcp_bytes--;
-	own = conn->key;
 	bpf_map_delete_elem(&pd_ends, &own);
 	if (own.role == PD_ROLE_PASSIVE) {
 		/* The active end may have closed before it was published. */

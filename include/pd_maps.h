@@ -172,11 +172,11 @@ struct pd_note {
 	struct pd_addr remote; /* as dialled */
 	__u64 generation; /* of the rule set that rule is of */
 	__u32 reason; /* set by the passive end when it declines */
-	__u32 rule; /* by which it declined */
+	__u32 rule; /* by which it declined, or accelerates */
 	__u32 epoch; /* under which the active end was enrolled */
 	__u32 isn_active; /* the key once more: an entry may be used anew while it is read */
 	__u32 isn_passive;
-	__u32 pad;
+	__u32 accelerated; /* set by the passive end, which may have closed since */
 };
 
 /* An end that is enrolled and whose peer is, too: an entry of pd_ends. */

@@ -142,7 +142,7 @@ without_dma() {
 		run "" $option
 		# shellcheck disable=SC2016 # backticks of the sentence
 		case $code in
-		3) says 'no DMA engine: pipedevice.ko is not loaded; `pdload up --engine dma`' ;;
+		3) says 'no DMA engine: pipedevice.ko is not loaded; where this kernel can load it' ;;
 		5) [ -d /sys/module/pipedevice ] && says 'loaded has no DMA engine' ;;
 		*) false ;;
 		esac && true

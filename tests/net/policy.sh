@@ -201,21 +201,81 @@ cat >"$WORK/two.yaml" <<-'END'
 	    server: {ports: [7000]}
 END
 
-all_have_closed() {
-	[ "$(grep -c '"close"' "$WORK/watch")" -eq 40 ]
+# events NAME COUNT: so many have been seen.
+events() {
+	[ "$(grep -c "\"$1\"" "$WORK/watch")" -ge "$2" ]
+}
+
+is_watching() {
+	[ "$(status watching)" = true ]
+}
+
+begin_watch() {
+	"$PDLOAD" watch --json --seconds 60 >"$WORK/watch" &
+	watch=$!
+	wait_for 10 is_watching
+}
+
+end_watch() {
+	kill "$watch"
+	wait "$watch"
 }
 
 talk_on_7000() {
-	"$PDLOAD" watch --json --seconds 60 >"$WORK/watch" &
-	watch=$!
-	serve server server in 10.1.0.2:7000 || return 1
+	begin_watch && serve server server in 10.1.0.2:7000 || return 1
 	connect client client in 10.1.0.2:7000 --mix duplex --size 1-64K --connections 20 || return 1
 	ended client || return 1
 	tell server TERM
 	ended server || return 1
-	wait_for 10 all_have_closed
-	kill "$watch"
-	wait "$watch"
+	wait_for 10 events close 40 || return 1
+	end_watch
+}
+
+SAYS='import socket, sys
+s = socket.create_server(("10.1.0.2", int(sys.argv[1])))
+print("ready", flush=True)
+c, _ = s.accept()
+c.sendall(b"x" * 100000)
+c.close()'
+LISTENS='import socket, sys, time
+c = socket.create_connection(("10.1.0.2", int(sys.argv[1])))
+time.sleep(0.5)
+left = 100000
+while left:
+    left -= len(c.recv(left))
+assert not c.recv(1)'
+
+is_ready() {
+	grep -q ready "$WORK/server.out"
+}
+
+# talks_first GROUP PORT: a server of that group says what it has to say, and closes; then the client reads.
+talks_first() {
+	spawn server server "$1" python3 -c "$SAYS" "$2"
+	wait_for 10 is_ready || return 1
+	spawn client client in python3 -c "$LISTENS" "$2"
+	ended client server
+}
+
+# The server's end has gone when the client's first round trip is over.
+silent_client_was_accelerated() {
+	before
+	begin_watch && talks_first in 7000 && wait_for 10 events close 2 || return 1
+	end_watch
+	cat "$WORK/watch"
+	is "$(since accelerated)" -eq 1 && is "$(since redirected_bytes)" -eq 100000 &&
+		is "$(since reasons.off_host)" -eq 0 &&
+		is "$(jq -s 'map(select(.rule != "seven-thousand" or .event == "decline")) | length' "$WORK/watch")" -eq 0
+}
+
+# Which rule would have been the one nobody knows.
+remote_server_has_no_rule() {
+	before
+	begin_watch && talks_first out 7100 && wait_for 10 events decline 1 || return 1
+	end_watch
+	cat "$WORK/watch"
+	is "$(since reasons.off_host)" -eq 1 &&
+		is "$(jq -s 'map(select(.event == "decline" and .reason == "off_host" and .rule == null)) | length' "$WORK/watch")" -eq 1
 }
 
 # FIELD of rule NAME
@@ -236,6 +296,8 @@ all_is_charged_to_the_second() {
 check "pdload up with two rules" up --policy "$WORK/two.yaml"
 check "connections that the second is for come and go" talk_on_7000
 check "it is all charged to that one" all_is_charged_to_the_second
+check "and a client's that says nothing before its server has gone" silent_client_was_accelerated
+check "a connection to elsewhere is of no rule" remote_server_has_no_rule
 check "pdload down" down
 
 # ---- a reader that does not read -----------------------------------------------------
@@ -244,6 +306,35 @@ stalls() {
 	serve server server in 10.1.0.2:7000 --io edge --stall &&
 		connect client client in 10.1.0.2:7000 --io edge --mix flood --connections 1 &&
 		event client settled 30
+}
+
+READS='import socket
+s = socket.create_server(("10.1.0.2", 7000))
+print("ready", flush=True)
+c, _ = s.accept()
+while c.recv(65536):
+    pass'
+SENDS='import socket, time
+c = socket.create_connection(("10.1.0.2", 7000))
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    c.sendall(b"x" * 65536)
+    time.sleep(0.001)'
+
+# By a program that never reads: once it is put back on TCP none of ours sees it send.
+sends_on_after_flush() {
+	spawn server server in python3 -c "$READS"
+	wait_for 10 is_ready || return 1
+	spawn client client in python3 -c "$SENDS"
+	wait_for 10 conns_have 'client.redirected_bytes > 100000' && "$PDLOAD" flush &&
+		wait_for 10 conns_have 'state == "released" and .client.tcp_bytes > 10000000' || return 1
+	tell client TERM
+	wait "${PID[client]}" || true
+	ended server
+}
+
+conns_have() {
+	is "$(conns_with ".$1")" -eq 1
 }
 
 # says STATUS PATTERN CMD...
@@ -268,6 +359,7 @@ reads_on() {
 
 HELD='not drained: 10.1.0.1:[0-9]+ -> 10.1.0.2:7000, 10.1.0.2:7000 has [0-9.]+[KM] to read, of .*/in$'
 check "pdload up" up --policy "$WORK/a.yaml"
+check "what is sent after a flush is counted as it goes" sends_on_after_flush
 check "a server reads nothing" stalls
 check "pdload flush names it" says 4 "$HELD" "$PDLOAD" flush --drain 1
 check "pdload down names it" says 4 "$HELD" "$PDLOAD" down --drain 1

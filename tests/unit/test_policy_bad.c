@@ -158,7 +158,8 @@ static const struct bad bad[] = {
 	  "found no container named \"nosuch\"; expected one that podman or docker knows "
 	  "(create it first, it need not run)" },
 	{ T(CLIENT "{container: [web, nosuch]}\n"), 5, 31, "found no container named \"nosuch\"" },
-	{ T(CLIENT "{container: broken}\n"), 5, 25, "cannot be looked up: Input/output error" },
+	{ T(CLIENT "{container: broken}\n"), 5, 25,
+	  "cannot be looked up: podman or docker failed" },
 	{ T(CLIENT "{container: oddid}\n"), 5, 25, "an id that is not 64 digits" },
 	{ T(CLIENT "{container: -a}\n"), 5, 25, "expected the name of a container" },
 	{ T(CLIENT "{container: \"a*\"}\n"), 5, 25, "expected the name of a container" },

@@ -18,6 +18,7 @@
 #define ID_LEN 64
 #define LIST_BYTES (16U << 20) /* that a runtime may print */
 #define LIST_SECONDS 10 /* that it may take */
+#define ASK_AGAIN_MS 5000 /* for one that it did not know */
 
 extern char **environ;
 
@@ -29,6 +30,7 @@ struct container {
 struct runtime {
 	char *const *argv;
 	bool asked;
+	long asked_ms; /* when, as now_ms() */
 	int status; /* 0: it answered; -ENOENT: it is not installed; -errno */
 	struct container *containers;
 	size_t nr;
@@ -50,6 +52,12 @@ static void add_container(struct runtime *runtime, const char *id, const char *n
 {
 	struct container *all;
 
+	for (size_t i = 0; i < runtime->nr; i++) {
+		const struct container *c = &runtime->containers[i];
+
+		if (!strcmp(c->id, id) && strlen(c->name) == len && !memcmp(c->name, name, len))
+			return;
+	}
 	all = realloc(runtime->containers, (runtime->nr + 1) * sizeof(*all));
 	if (!all)
 		return;
@@ -202,17 +210,23 @@ static int list(struct runtime *runtime)
 
 static void ask(struct runtime *runtime)
 {
-	if (runtime->asked)
-		return;
 	runtime->asked = true;
+	runtime->asked_ms = now_ms();
 	runtime->status = list(runtime);
 }
 
-static const struct container *find(struct runtime *runtime, const char *id, const char *name)
+/* Containers come while `pdload watch` runs. */
+static bool may_know_more(const struct runtime *runtime)
+{
+	return !runtime->asked ||
+	       (runtime->status != -ENOENT && now_ms() - runtime->asked_ms > ASK_AGAIN_MS);
+}
+
+static const struct container *find_known(const struct runtime *runtime, const char *id,
+					  const char *name)
 {
 	size_t i;
 
-	ask(runtime);
 	for (i = 0; i < runtime->nr; i++) {
 		const struct container *c = &runtime->containers[i];
 
@@ -220,6 +234,16 @@ static const struct container *find(struct runtime *runtime, const char *id, con
 			return c;
 	}
 	return NULL;
+}
+
+static const struct container *find(struct runtime *runtime, const char *id, const char *name)
+{
+	const struct container *found = find_known(runtime, id, name);
+
+	if (found || !may_know_more(runtime))
+		return found;
+	ask(runtime);
+	return find_known(runtime, id, name);
 }
 
 const char *pd_container__name(const char *path)

@@ -179,11 +179,11 @@ static size_t select_ends(const struct release *release, struct pd_conn_record *
 }
 
 /* One look at all connections: take out what is quiet at both ends, remember
- * the rest. Returns how many are left, or -errno. *records is what was read.
+ * the rest. Returns how many are left, or -errno. *records is what is left of them.
  */
 static ssize_t look(struct release *release, struct pd_conn_record **records, size_t *nr)
 {
-	size_t left = 0, nr_seen = 0, i, ends;
+	size_t left = 0, nr_seen = 0, kept = 0, i, ends;
 	struct seen *seen;
 	int err;
 
@@ -223,11 +223,11 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 				free(seen);
 				return err;
 			}
-			if (a->attached || (b && b->attached)) {
-				left++;
-				release->held++;
-			}
-			continue;
+			if (!a->attached && (!b || !b->attached))
+				continue;
+			release->held++;
+			left++;
+			goto keep;
 		}
 		/* Both ends have to be quiet in the same look. */
 		if (!alone && (!looks_a || !looks_b))
@@ -236,7 +236,11 @@ static ssize_t look(struct release *release, struct pd_conn_record **records, si
 		if (b)
 			seen[nr_seen++] = (struct seen){ b->conn.key, looks_b };
 		left++;
+keep:
+		memmove(*records + kept, a, ends * sizeof(*a));
+		kept += ends;
 	}
+	*nr = kept;
 	free(release->seen);
 	release->seen = seen;
 	release->nr_seen = nr_seen;
@@ -261,35 +265,36 @@ static bool is_over(const struct release *release, bool stop, int empty_looks)
 	return empty_looks && bpf_map_get_next_key(release->socks_fd, NULL, &key);
 }
 
-/* The end that keeps the connection from being drained, or NULL: a task is inside send() or
- * recv(). @b is NULL if there is one end alone.
- */
-static const struct pd_conn_record *unread_end(const struct pd_conn_record *a,
-					       const struct pd_conn_record *b)
+/* Say what @end has to read of the connection @text; false if that is nothing. */
+static bool name_unread(const char *text, const struct pd_conn_record *end)
 {
-	if (a->unread || !a->queue_empty)
-		return a;
-	return b && (b->unread || !b->queue_empty) ? b : NULL;
+	char at[PD_ADDR_TEXT], bytes[PD_BYTES_TEXT];
+	const char *owner;
+
+	if (!end || (!end->unread && end->queue_empty))
+		return false;
+	owner = pd_endpoint__owner(end->conn.cgroup_id);
+	p_warn("not drained: %s, %s has %s to read%s%s", text,
+	       pd_format__addr(at, &end->conn.local), pd_format__bytes(bytes, end->unread),
+	       *owner ? ", of " : "", owner);
+	return true;
 }
 
+/* @b is NULL if there is one end alone. */
 static void name_connection(const struct pd_conn_record *a, const struct pd_conn_record *b)
 {
-	char local[PD_ADDR_TEXT], remote[PD_ADDR_TEXT], at[PD_ADDR_TEXT], text[PD_BYTES_TEXT];
-	const struct pd_conn_record *end = unread_end(a, b);
-	bool active = a->conn.key.role == PD_ROLE_ACTIVE;
-	const char *owner;
+	char local[PD_ADDR_TEXT], remote[PD_ADDR_TEXT], text[2 * PD_ADDR_TEXT + 4];
+	bool active = a->conn.key.role == PD_ROLE_ACTIVE, named;
 
 	pd_format__addr(local, active ? &a->conn.local : &a->conn.remote);
 	pd_format__addr(remote, active ? &a->conn.remote : &a->conn.local);
-	if (!end) {
-		p_warn("not drained: %s -> %s, a program is inside send() or recv()", local,
-		       remote);
-		return;
-	}
-	owner = pd_endpoint__owner(end->conn.cgroup_id);
-	p_warn("not drained: %s -> %s, %s has %s to read%s%s", local, remote,
-	       pd_format__addr(at, &end->conn.local), pd_format__bytes(text, end->unread),
-	       *owner ? ", of " : "", owner);
+	snprintf(text, sizeof(text), "%s -> %s", local, remote);
+	named = name_unread(text, a);
+	named |= name_unread(text, b);
+	if (!named)
+		p_warn("not drained: %s was not seen at rest, with no program inside send() or "
+		       "recv(), for long enough",
+		       text);
 }
 
 static void name_left(const struct pd_conn_record *records, size_t nr, size_t left)

@@ -317,8 +317,8 @@ static void print_text(const struct status *status)
 	printf("now          %" PRIu64 " connection%s enrolled\n", (uint64_t)status->enrolled,
 	       status->enrolled == 1 ? "" : "s");
 	if (status->unread)
-		printf("draining     %s of released connections to be read: `pdload down` or `flush` "
-		       "says by whom\n",
+		printf("draining     %s of released connections to be read: `pdload conns --json` has "
+		       "how much by whom (unread)\n",
 		       pd_format__bytes(redirected, status->unread));
 	printf("connections  %" PRIu64 " opened with both ends here, %" PRIu64
 	       " accelerated, %" PRIu64 " of these closed\n",
