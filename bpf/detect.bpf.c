@@ -121,6 +121,14 @@ static __always_inline struct pd_key active_key(struct bpf_sock_ops *skops, __u3
 	return key;
 }
 
+/* The note about a connection, by the key of its active end: the oldest notes are used anew
+ * for others, also while one is read.
+ */
+static __always_inline int is_about(const struct pd_note *note, const struct pd_key *active)
+{
+	return note->isn_active == active->isn_active && note->isn_passive == active->isn_passive;
+}
+
 /* What judge_now() returns, in one register. */
 #define JUDGED(generation, reason, rule) \
 	((__u64)(generation) << 32 | (__u64)(reason) << 16 | (rule))
@@ -247,8 +255,6 @@ static __noinline int active_end(struct bpf_sock_ops *skops, __u64 judged)
 		note.reason = reason_of(err);
 		conn->state = PD_STATE_DECLINED;
 		conn->reason = note.reason;
-		conn->generation = note.generation;
-		conn->rule = note.rule;
 		goto leave_note;
 	}
 	add_callbacks(skops, BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG);
@@ -356,15 +362,13 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 		reason = JUDGED_REASON(judged);
 	if (!reason) {
 		reason = note->reason;
-		if (reason)
+		if (reason == PD_REASON_RULE || reason == PD_REASON_DEFAULT)
 			judged = JUDGED(note->generation, reason, note->rule);
 	}
 	/* Both ends belong to one epoch, so that they are released together. */
 	if (!reason && epoch != *(volatile __u32 *)&ctl->epoch)
 		reason = PD_REASON_RELEASED;
-	/* The oldest notes are used anew for others, also while one is read. */
-	if (!reason &&
-	    (note->isn_active != active.isn_active || note->isn_passive != active.isn_passive))
+	if (!reason && !is_about(note, &active))
 		reason = PD_REASON_OFF_HOST;
 	if (reason) {
 		decline(conn, note, reason, judged);
@@ -396,9 +400,11 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 		decline(conn, note, reason_of(err), judged);
 		return 0;
 	}
-	note->generation = conn->generation;
-	note->rule = rule;
-	note->accelerated = 1;
+	if (is_about(note, &active)) {
+		note->generation = conn->generation;
+		note->rule = rule;
+		note->accelerated = 1;
+	}
 	conn->state = PD_STATE_PAIRED;
 	add_callbacks(skops, BPF_SOCK_OPS_STATE_CB_FLAG);
 	__sync_fetch_and_add(&all->accelerated, 1);
@@ -406,6 +412,19 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	if (stats && conn->generation == ctl->generation)
 		__sync_fetch_and_add(&stats->accelerated, 1);
 	return 0;
+}
+
+/* The passive end was enrolled, spoke or not, and has closed: its entries have gone and the note
+ * says whose the connection was. Caller: a program of the active end, a candidate.
+ */
+static __always_inline int outlive_peer(struct pd_conn *conn, const struct pd_note *note)
+{
+	if (!note || !note->accelerated)
+		return 0;
+	conn->generation = note->generation;
+	conn->rule = note->rule;
+	conn->state = PD_STATE_RELEASED;
+	return 1;
 }
 
 /* The active end's first round trip is over. */
@@ -431,20 +450,17 @@ static __noinline int first_rtt(struct bpf_sock_ops *skops)
 		return 0;
 	}
 	note = bpf_map_lookup_elem(&pd_handshakes, &own);
-	if (note && (note->isn_active != own.isn_active || note->isn_passive != own.isn_passive))
+	if (note && !is_about(note, &own))
 		note = 0;
-	/* The peer is not enrolled and will not be: plain TCP again. Or it was,
-	 * spoke first and has closed: what it said may still be in the queue.
-	 */
+	/* What it said may still be in the queue. */
+	if (outlive_peer(conn, note))
+		return 0;
 	tp = tcp_sock_of(skops);
-	if (!tp || !queue_is_empty(tp) || (note && note->accelerated)) {
+	if (!tp || !queue_is_empty(tp)) {
 		conn->state = PD_STATE_RELEASED;
-		if (note && note->accelerated) {
-			conn->generation = note->generation;
-			conn->rule = note->rule;
-		}
 		return 0;
 	}
+	/* The peer is not enrolled and will not be: plain TCP again. */
 	bpf_map_delete_elem(&pd_socks, &own);
 	conn->state = PD_STATE_DECLINED;
 	if (note && note->reason) {
@@ -468,7 +484,9 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	struct pd_rule_stats *stats;
 	struct pd_key own, peer;
 	struct pd_sock_info info;
+	struct pd_note *note;
 	struct pd_end *end;
+	__u64 tcp_bytes;
 	__u8 state;
 
 	if (!conn || !all || !ctl || !tp)
@@ -478,18 +496,22 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	if (conn->state == PD_STATE_CANDIDATE) {
 		peer = peer_of(&own);
 		end = bpf_map_lookup_elem(&pd_ends, &peer);
+		note = bpf_map_lookup_elem(&pd_handshakes, &own);
 		if (end)
 			pair(conn, end);
+		else if (note && is_about(note, &own))
+			outlive_peer(conn, note);
 	}
 	if (conn->state != PD_STATE_PAIRED && conn->state != PD_STATE_RELEASED)
 		return 0;
 	if (conn->engine > PD_ENGINE_SOCKMAP)
 		read_module_counters(conn, tp, &info);
-	conn->tcp_bytes = taken_by_tcp(tp) - conn->tcp_before;
+	tcp_bytes = taken_by_tcp(tp) - conn->tcp_before;
 	/* A FIN that was sent is counted as a byte. The state is that which the socket leaves. */
 	state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
-	if (state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
-		conn->tcp_bytes--;
+	if (tcp_bytes && state != TCP_ESTABLISHED && state != TCP_CLOSE_WAIT)
+		tcp_bytes--;
+	conn->tcp_bytes = tcp_bytes;
 	bpf_map_delete_elem(&pd_ends, &own);
 	if (own.role == PD_ROLE_PASSIVE) {
 		/* The active end may have closed before it was published. */
@@ -499,12 +521,12 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	}
 	__sync_fetch_and_add(&all->redirected_bytes, conn->redirected_bytes);
 	__sync_fetch_and_add(&all->redirected_messages, conn->redirected_messages);
-	__sync_fetch_and_add(&all->tcp_bytes, conn->tcp_bytes);
+	__sync_fetch_and_add(&all->tcp_bytes, tcp_bytes);
 	__sync_fetch_and_add(&all->tcp_messages, conn->tcp_messages);
 	stats = rule_stats(conn->rule);
 	if (stats && conn->generation == ctl->generation) {
 		__sync_fetch_and_add(&stats->redirected_bytes, conn->redirected_bytes);
-		__sync_fetch_and_add(&stats->tcp_bytes, conn->tcp_bytes);
+		__sync_fetch_and_add(&stats->tcp_bytes, tcp_bytes);
 	}
 	emit(conn, PD_EVENT_CLOSE, PD_REASON_NONE);
 	conn->state = PD_STATE_CLOSED;

@@ -48,16 +48,19 @@ static __always_inline __u64 taken_by_tcp(struct tcp_sock *tp)
 	return tp->bytes_acked + (__u32)(tp->write_seq - tp->snd_una);
 }
 
-/* Likewise where the socket is not locked, without the FIN that it may have sent. While an
- * ACK comes in it may be too little for once.
+/* Likewise since it was @before, where the socket is not locked, without the FIN that it may
+ * have sent. While an ACK comes in it may be too little for once.
  */
-static __always_inline __u64 sent_over_tcp(struct tcp_sock *tp)
+static __always_inline __u64 sent_over_tcp(struct tcp_sock *tp, __u64 before)
 {
 	__u8 state = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state);
 	__u64 acked = BPF_CORE_READ(tp, bytes_acked);
 	__u32 queued = BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_una);
+	__u64 sent = acked + queued;
 
-	return acked + queued - (state != BPF_TCP_ESTABLISHED && state != BPF_TCP_CLOSE_WAIT);
+	if (state != BPF_TCP_ESTABLISHED && state != BPF_TCP_CLOSE_WAIT)
+		before++;
+	return sent > before ? sent - before : 0;
 }
 
 /* The psock of a socket in pd_socks, 0 if it has none. The lower bits of

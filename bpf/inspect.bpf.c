@@ -46,10 +46,11 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now.released = ctl && conn->epoch != ctl->epoch && conn->state != PD_STATE_DECLINED;
 	now.attached = conn->engine > PD_ENGINE_SOCKMAP &&
 		       BPF_CORE_READ(tp, inet_conn.icsk_ulp_ops);
-	/* No verdict counts it any more. */
-	if (conn->state == PD_STATE_RELEASED && !now.attached)
-		conn->tcp_bytes = sent_over_tcp(tp) - conn->tcp_before;
 	psock = (void *)psock_of(tp);
+	/* No verdict counts it any more; nor does one say so to who sent nothing since. */
+	if (!now.attached && (conn->state == PD_STATE_RELEASED ||
+			      (now.released && !psock && conn->state != PD_STATE_CLOSED)))
+		conn->tcp_bytes = sent_over_tcp(tp, conn->tcp_before);
 	if (conn->engine > PD_ENGINE_SOCKMAP) {
 		struct pd_sock_info info;
 

@@ -203,79 +203,81 @@ END
 
 # events NAME COUNT: so many have been seen.
 events() {
-	[ "$(grep -c "\"$1\"" "$WORK/watch")" -ge "$2" ]
+	[ "$(grep -c "\"$1\"" "$WORK/watch.out")" -ge "$2" ]
 }
 
 is_watching() {
 	[ "$(status watching)" = true ]
 }
 
-begin_watch() {
-	"$PDLOAD" watch --json --seconds 60 >"$WORK/watch" &
-	watch=$!
-	wait_for 10 is_watching
-}
+# watched CMD...: with the events of the meantime in watch.out.
+watched() {
+	local status=0
 
-end_watch() {
-	kill "$watch"
-	wait "$watch"
+	spawn watch - out "$PDLOAD" watch --json --seconds 60
+	{ wait_for 10 is_watching && "$@"; } || status=1
+	tell watch TERM
+	ended watch || status=1
+	cat "$WORK/watch.out"
+	return $status
 }
 
 talk_on_7000() {
-	begin_watch && serve server server in 10.1.0.2:7000 || return 1
+	serve server server in 10.1.0.2:7000 || return 1
 	connect client client in 10.1.0.2:7000 --mix duplex --size 1-64K --connections 20 || return 1
 	ended client || return 1
 	tell server TERM
 	ended server || return 1
-	wait_for 10 events close 40 || return 1
-	end_watch
+	wait_for 10 events close 40
 }
 
-SAYS='import socket, sys
+SAYS='import os, socket, sys
+socket.setdefaulttimeout(20 * int(os.environ["PATIENCE"]))
 s = socket.create_server(("10.1.0.2", int(sys.argv[1])))
 print("ready", flush=True)
 c, _ = s.accept()
 c.sendall(b"x" * 100000)
 c.close()'
-LISTENS='import socket, sys, time
+LISTENS='import os, socket, struct, sys, time
+socket.setdefaulttimeout(20 * int(os.environ["PATIENCE"]))
 c = socket.create_connection(("10.1.0.2", int(sys.argv[1])))
 time.sleep(0.5)
 left = 100000
 while left:
     left -= len(c.recv(left))
-assert not c.recv(1)'
+assert not c.recv(1)
+if sys.argv[2] == "abort":
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+c.close()'
 
 is_ready() {
 	grep -q ready "$WORK/server.out"
 }
 
-# talks_first GROUP PORT: a server of that group says what it has to say, and closes; then the client reads.
+# talks_first GROUP PORT END EVENT COUNT: a server of that group says what it has to say, and closes;
+# then the client reads, and closes or aborts, which makes so many events.
 talks_first() {
 	spawn server server "$1" python3 -c "$SAYS" "$2"
 	wait_for 10 is_ready || return 1
-	spawn client client in python3 -c "$LISTENS" "$2"
-	ended client server
+	spawn client client in python3 -c "$LISTENS" "$2" "$3"
+	ended client server && wait_for 10 events "$4" "$5"
 }
 
-# The server's end has gone when the client's first round trip is over.
+# The server's end has gone when the client's first round trip is over, or is cut short.
 silent_client_was_accelerated() {
 	before
-	begin_watch && talks_first in 7000 && wait_for 10 events close 2 || return 1
-	end_watch
-	cat "$WORK/watch"
+	watched talks_first in 7000 "$1" close 2 || return 1
 	is "$(since accelerated)" -eq 1 && is "$(since redirected_bytes)" -eq 100000 &&
 		is "$(since reasons.off_host)" -eq 0 &&
-		is "$(jq -s 'map(select(.rule != "seven-thousand" or .event == "decline")) | length' "$WORK/watch")" -eq 0
+		is "$(jq -s 'map(select(.rule != "seven-thousand" or .event == "decline")) | length' "$WORK/watch.out")" -eq 0
 }
 
 # Which rule would have been the one nobody knows.
 remote_server_has_no_rule() {
 	before
-	begin_watch && talks_first out 7100 && wait_for 10 events decline 1 || return 1
-	end_watch
-	cat "$WORK/watch"
+	watched talks_first out 7100 close decline 1 || return 1
 	is "$(since reasons.off_host)" -eq 1 &&
-		is "$(jq -s 'map(select(.event == "decline" and .reason == "off_host" and .rule == null)) | length' "$WORK/watch")" -eq 1
+		is "$(jq -s 'map(select(.event == "decline" and .reason == "off_host" and .rule == null)) | length' "$WORK/watch.out")" -eq 1
 }
 
 # FIELD of rule NAME
@@ -284,19 +286,22 @@ of_rule() {
 }
 
 all_is_charged_to_the_second() {
-	jq -r 'select(.rule != "seven-thousand") | "\(.event) of \(.rule)"' "$WORK/watch" | sort | uniq -c
+	jq -r 'select(.rule != "seven-thousand") | "\(.event) of \(.rule)"' "$WORK/watch.out" | sort | uniq -c
 	is "$(of_rule redirected_bytes nine-thousand)" -eq 0 &&
 		is "$(of_rule tcp_bytes nine-thousand)" -eq 0 &&
 		is "$(of_rule accelerated seven-thousand)" -eq 20 &&
 		is "$(of_rule redirected_bytes seven-thousand)" -eq "$(status redirected_bytes)" &&
 		is "$(of_rule tcp_bytes seven-thousand)" -eq "$(status tcp_bytes)" &&
-		is "$(jq -s 'map(select(.rule != "seven-thousand")) | length' "$WORK/watch")" -eq 0
+		is "$(jq -s 'map(select(.rule != "seven-thousand")) | length' "$WORK/watch.out")" -eq 0
 }
 
 check "pdload up with two rules" up --policy "$WORK/two.yaml"
-check "connections that the second is for come and go" talk_on_7000
+check "connections that the second is for come and go" watched talk_on_7000
 check "it is all charged to that one" all_is_charged_to_the_second
-check "and a client's that says nothing before its server has gone" silent_client_was_accelerated
+for how in close abort; do
+	check "and a client's that says nothing before its server has gone, $how" \
+		silent_client_was_accelerated $how
+done
 check "a connection to elsewhere is of no rule" remote_server_has_no_rule
 check "pdload down" down
 
@@ -308,33 +313,50 @@ stalls() {
 		event client settled 30
 }
 
-READS='import socket
+READS='import os, socket
+socket.setdefaulttimeout(60 * int(os.environ["PATIENCE"]))
 s = socket.create_server(("10.1.0.2", 7000))
 print("ready", flush=True)
 c, _ = s.accept()
 while c.recv(65536):
     pass'
-SENDS='import socket, time
+SENDS='import os, signal, socket
+socket.setdefaulttimeout(60 * int(os.environ["PATIENCE"]))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 c = socket.create_connection(("10.1.0.2", 7000))
-end = time.monotonic() + 60
-while time.monotonic() < end:
-    c.sendall(b"x" * 65536)
-    time.sleep(0.001)'
+for rest in range(3):
+    c.sendall(b"x" * 1000000)
+    print("rests", flush=True)
+    signal.sigtimedwait({signal.SIGUSR1}, 30 * int(os.environ["PATIENCE"]))'
 
-# By a program that never reads: once it is put back on TCP none of ours sees it send.
+rests() {
+	is "$(grep -c rests "$WORK/client.out")" -eq "$1"
+}
+
+# By a program that never reads and is at rest meanwhile: none of ours sees it send any more.
 sends_on_after_flush() {
+	counted_after_flush && return 0
+	tell client KILL
+	tell server KILL
+	return 1
+}
+
+counted_after_flush() {
+	local from i
+
 	spawn server server in python3 -c "$READS"
 	wait_for 10 is_ready || return 1
 	spawn client client in python3 -c "$SENDS"
-	wait_for 10 conns_have 'client.redirected_bytes > 100000' && "$PDLOAD" flush &&
-		wait_for 10 conns_have 'state == "released" and .client.tcp_bytes > 10000000' || return 1
-	tell client TERM
-	wait "${PID[client]}" || true
-	ended server
-}
-
-conns_have() {
-	is "$(conns_with ".$1")" -eq 1
+	wait_for 10 rests 1 && is "$(conns_with '.client.redirected_bytes > 100000')" -eq 1 || return 1
+	from=$("$PDLOAD" conns --json | jq '.[].client.tcp_bytes')
+	"$PDLOAD" flush || return 1
+	for i in 1 2; do
+		tell client USR1
+		wait_for 10 rests $((i + 1)) && is "$(conns_with ".state == \"released\" and \
+			.client.tcp_bytes == $((from + i * 1000000))")" -eq 1 || return 1
+	done
+	tell client USR1
+	ended client server
 }
 
 # says STATUS PATTERN CMD...

@@ -232,6 +232,38 @@ static void without_a_runtime_no_container_is_known(void **state)
 	assert_asked("");
 }
 
+/* From its second start it knows the inner container, and many more before the outer one. */
+static const char more_later[] = "echo '[{\"Id\": \"" ID_WEB "\", \"Names\": [\"web\"]}]'\n"
+				 "{ read -r one; read -r two; } <asked\n"
+				 "[ \"$two\" ] || exit 0\n"
+				 "i=1000\n"
+				 "while [ $i -lt 1200 ]; do\n"
+				 "	echo '{\"Id\": \"" A16 A16 A16
+				 "aaaaaaaaaaaa'$i'\", \"Names\": [\"n'$i'\"]}'\n"
+				 "	i=$((i + 1))\n"
+				 "done\n"
+				 "echo '{\"Id\": \"" ID_SIDE "\", \"Names\": [\"side\"]}'";
+
+static void check_asked_again(void)
+{
+	EXPECT(is_name("/libpod-" ID_WEB "/libpod-" ID_SIDE, "web"));
+	usleep(5100 * 1000);
+	/* Who ends soon does not ask again. */
+	EXPECT(is_name("/libpod-" ID_WEB "/libpod-" ID_SIDE, "web"));
+	pd_container__ask_again();
+	/* What the first part of the path found stays what it was. */
+	EXPECT(is_name("/libpod-" ID_WEB "/libpod-" ID_NONE, "web"));
+	EXPECT(is_name("/libpod-" ID_WEB "/libpod-" ID_SIDE, "side"));
+	EXPECT(is_name("/libpod-" ID_NONE, NULL));
+}
+
+static void a_runtime_is_asked_again_by_who_runs_for_long(void **state)
+{
+	make_runtime("podman", more_later);
+	in_child(check_asked_again);
+	assert_asked("podman\npodman\n");
+}
+
 /* ---- cgroups -------------------------------------------------------------- */
 
 static __u64 inode_of(const char *path)
@@ -283,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_runtime_that_fails_does_not_hide_the_other),
 		cmocka_unit_test(runtimes_that_all_fail_are_no_proof_of_absence),
 		cmocka_unit_test(without_a_runtime_no_container_is_known),
+		cmocka_unit_test(a_runtime_is_asked_again_by_who_runs_for_long),
 		cmocka_unit_test(a_cgroup_is_found_by_its_id_also_after_it_has_gone),
 	};
 

@@ -82,7 +82,8 @@ goes_wrong() {
 	wait_for 20 by_dma 20
 }
 
-# goes_on COUNT KNOB...: until COUNT of the provider has moved by 20, with nothing to be seen of it.
+# goes_on COUNT KNOB...: until COUNT of the provider, who counts what has been submitted to it, has
+# moved by 20 and more copies have ended, with nothing to be seen of it.
 goes_on() {
 	local count=$1 from
 	shift
@@ -90,8 +91,8 @@ goes_on() {
 	remember
 	knobs "$@"
 	from=$(provided "$count")
-	wait_for 30 provided_more "$count" "$from" 20 && they_are "$CHANNELS active" &&
-		by_dma 20 && have_not_moved DmaErrors DmaTimeouts DmaRedone DmaNoChannel
+	wait_for 30 provided_more "$count" "$from" 20 && wait_for 20 by_dma 20 &&
+		they_are "$CHANNELS active" && have_not_moved DmaErrors DmaTimeouts DmaRedone DmaNoChannel
 }
 
 provided_more() {

@@ -14,9 +14,15 @@ const char *pd_cgroup__mount(void);
 const char *pd_cgroup__path(__u64 id);
 
 /* Name of the container that owns cgroup @path as podman or docker know it,
- * or NULL. Cached; asks each runtime at most once per process.
+ * or NULL. Cached: each runtime is asked once, for up to ten seconds.
  */
 const char *pd_container__name(const char *path);
+
+/* From now on runtimes are asked again about a container that they did not know, at most
+ * every five seconds each: for who runs while containers come. One that did not answer in
+ * time is left alone.
+ */
+void pd_container__ask_again(void);
 
 /* Full id of the container called @name, running or not. 0, or -ENOENT if no
  * runtime knows it, or -errno.

@@ -30,7 +30,7 @@ struct container {
 struct runtime {
 	char *const *argv;
 	bool asked;
-	long asked_ms; /* when, as now_ms() */
+	long asked_ms; /* when it had answered, as now_ms() */
 	int status; /* 0: it answered; -ENOENT: it is not installed; -errno */
 	struct container *containers;
 	size_t nr;
@@ -42,6 +42,9 @@ static struct runtime runtimes[] = {
 	{ .argv = (char *[]){ "docker", "ps", "-a", "--no-trunc", "--format", "{{json .}}",
 			      NULL } },
 };
+#define NR_RUNTIMES (sizeof(runtimes) / sizeof(*runtimes))
+
+static bool asks_again;
 
 static bool is_id(const char *text)
 {
@@ -211,15 +214,16 @@ static int list(struct runtime *runtime)
 static void ask(struct runtime *runtime)
 {
 	runtime->asked = true;
-	runtime->asked_ms = now_ms();
 	runtime->status = list(runtime);
+	runtime->asked_ms = now_ms();
 }
 
-/* Containers come while `pdload watch` runs. */
 static bool may_know_more(const struct runtime *runtime)
 {
-	return !runtime->asked ||
-	       (runtime->status != -ENOENT && now_ms() - runtime->asked_ms > ASK_AGAIN_MS);
+	if (!runtime->asked)
+		return true;
+	return asks_again && runtime->status != -ENOENT && runtime->status != -ETIMEDOUT &&
+	       now_ms() - runtime->asked_ms > ASK_AGAIN_MS;
 }
 
 static const struct container *find_known(const struct runtime *runtime, const char *id,
@@ -236,21 +240,39 @@ static const struct container *find_known(const struct runtime *runtime, const c
 	return NULL;
 }
 
-static const struct container *find(struct runtime *runtime, const char *id, const char *name)
+/* Valid until the next call: a runtime that is asked again moves what it knows. */
+static const struct container *find(const char *id, const char *name)
 {
-	const struct container *found = find_known(runtime, id, name);
+	const struct container *found;
+	struct runtime *r;
 
-	if (found || !may_know_more(runtime))
-		return found;
-	ask(runtime);
-	return find_known(runtime, id, name);
+	for (r = runtimes; r < runtimes + NR_RUNTIMES; r++) {
+		found = find_known(r, id, name);
+		if (found)
+			return found;
+	}
+	for (r = runtimes; r < runtimes + NR_RUNTIMES; r++) {
+		if (!may_know_more(r))
+			continue;
+		ask(r);
+		found = find_known(r, id, name);
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+void pd_container__ask_again(void)
+{
+	asks_again = true;
 }
 
 const char *pd_container__name(const char *path)
 {
-	const struct container *c, *innermost = NULL;
+	const char *innermost = NULL;
+	const struct container *c;
 	char id[ID_LEN + 1];
-	size_t len, r;
+	size_t len;
 
 	/* Each run of exactly 64 digits of base 16; the last known one is the
 	 * container, those before it are what it runs in.
@@ -261,35 +283,32 @@ const char *pd_container__name(const char *path)
 			continue;
 		memcpy(id, path, ID_LEN);
 		id[ID_LEN] = '\0';
-		for (r = 0; r < sizeof(runtimes) / sizeof(*runtimes); r++) {
-			c = find(&runtimes[r], id, NULL);
-			if (c)
-				innermost = c;
-		}
+		c = find(id, NULL);
+		if (c)
+			innermost = c->name;
 	}
-	return innermost ? innermost->name : NULL;
+	return innermost;
 }
 
 int pd_container__id(const char *name, char id[65])
 {
-	const struct container *c;
+	const struct container *c = find(NULL, name);
 	bool answered = false;
 	int err = -ENOENT;
-	size_t r;
+	struct runtime *r;
 
-	for (r = 0; r < sizeof(runtimes) / sizeof(*runtimes); r++) {
-		c = find(&runtimes[r], NULL, name);
-		if (c) {
-			strcpy(id, c->id);
-			return 0;
-		}
+	if (c) {
+		strcpy(id, c->id);
+		return 0;
+	}
+	for (r = runtimes; r < runtimes + NR_RUNTIMES; r++) {
 		/* One that does not answer runs no container that matters, as
 		 * long as another does.
 		 */
-		if (!runtimes[r].status)
+		if (!r->status)
 			answered = true;
 		else if (err == -ENOENT)
-			err = runtimes[r].status;
+			err = r->status;
 	}
 	return answered ? -ENOENT : err;
 }

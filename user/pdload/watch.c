@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "cgroup.h"
 #include "endpoint.h"
 #include "format.h"
 #include "output.h"
@@ -337,6 +338,7 @@ int pd_watch__main(int argc, char **argv)
 	lock = lock_ring(&watch);
 	if (lock < 0)
 		return PD_EXIT_FAILED;
+	pd_container__ask_again();
 	/* Whatever ends us, the programs must stop writing events. */
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
