@@ -10,9 +10,10 @@
  *                                     enters pd_socks; publishes both ends
  *   active end   first RTT_CB         its first byte has been acknowledged, so
  *                                     the passive end has had its turn: paired,
- *                                     or out of pd_socks again
+ *                                     or out of pd_socks again, or, if the peer
+ *                                     has come and gone, released
  * Each runs with its socket locked (or owned by the task it runs in), so the
- * socket's pd_conn is written by one program at a time.
+ * socket's pd_conn is written by one of them at a time.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -264,24 +265,25 @@ leave_note:
 }
 
 /* Both ends are here and this connection stays on TCP. The active end learns
- * why from its note.
+ * why from its note, unless that is another's by now.
  */
-static __always_inline int decline(struct pd_conn *conn, struct pd_note *note, __u32 reason,
-				   __u64 judged)
+static __always_inline int decline(struct pd_conn *conn, struct pd_note *note,
+				   const struct pd_key *active, __u32 reason, __u64 judged)
 {
 	__u32 generation = JUDGED_GENERATION(judged), rule = JUDGED_RULE(judged);
-	struct pd_control *ctl = control();
 
 	count_reason(reason);
 	if (reason == PD_REASON_RULE || reason == PD_REASON_DEFAULT) {
-		struct pd_rule_stats *stats = rule_stats(rule);
+		struct pd_rule_stats *stats = rule_stats(generation, rule);
 
-		if (stats && ctl && generation == ctl->generation)
+		if (stats)
 			__sync_fetch_and_add(&stats->bypassed, 1);
 	}
-	note->reason = reason;
-	note->generation = generation;
-	note->rule = rule;
+	if (is_about(note, active)) {
+		note->reason = reason;
+		note->generation = generation;
+		note->rule = rule;
+	}
 	if (!conn)
 		return 0;
 	conn->generation = generation;
@@ -314,7 +316,7 @@ static __noinline int passive_begin(struct bpf_sock_ops *skops)
 static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 {
 	struct pd_key active = active_key(skops, PD_ROLE_PASSIVE), key = peer_of(&active);
-	__u32 reason, rule = JUDGED_RULE(judged);
+	__u32 reason, rule = JUDGED_RULE(judged), epoch, said;
 	struct tcp_sock *tp = tcp_sock_of(skops);
 	struct pd_control *ctl = control();
 	struct pd_totals *all = totals();
@@ -322,7 +324,7 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	struct pd_rule_stats *stats;
 	struct pd_note *note;
 	struct pd_conn *conn;
-	__u32 epoch;
+	__u64 said_judged;
 	int err;
 
 	note = bpf_map_lookup_elem(&pd_handshakes, &active);
@@ -335,10 +337,12 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	peer.sock = note->sock;
 	peer.cookie = note->cookie;
 	peer.cgroup_id = note->cgroup_id;
+	said = note->reason;
+	said_judged = JUDGED(note->generation, said, note->rule);
 
 	conn = conn_of(skops, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!conn) {
-		decline(0, note, PD_REASON_NO_MEMORY, judged);
+		decline(0, note, &active, PD_REASON_NO_MEMORY, judged);
 		return 0;
 	}
 	init_conn(conn, skops, tp, &key, own.cgroup_id);
@@ -360,18 +364,18 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	reason = unsuitable(tp);
 	if (!reason)
 		reason = JUDGED_REASON(judged);
+	if (!reason && !is_about(note, &active))
+		reason = PD_REASON_OFF_HOST;
 	if (!reason) {
-		reason = note->reason;
+		reason = said;
 		if (reason == PD_REASON_RULE || reason == PD_REASON_DEFAULT)
-			judged = JUDGED(note->generation, reason, note->rule);
+			judged = said_judged;
 	}
 	/* Both ends belong to one epoch, so that they are released together. */
 	if (!reason && epoch != *(volatile __u32 *)&ctl->epoch)
 		reason = PD_REASON_RELEASED;
-	if (!reason && !is_about(note, &active))
-		reason = PD_REASON_OFF_HOST;
 	if (reason) {
-		decline(conn, note, reason, judged);
+		decline(conn, note, &active, reason, judged);
 		return 0;
 	}
 
@@ -379,7 +383,7 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	if (!err)
 		err = engage(skops, conn, tp, ctl);
 	if (err) {
-		decline(conn, note, reason_of(err), judged);
+		decline(conn, note, &active, reason_of(err), judged);
 		return 0;
 	}
 	own.engine = conn->engine;
@@ -388,6 +392,12 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	peer.generation = conn->generation;
 	own.rule = rule;
 	peer.rule = rule;
+	/* Before the entries, whose locks keep the order for who finds them gone again. */
+	if (is_about(note, &active)) {
+		note->generation = conn->generation;
+		note->rule = rule;
+		note->peer_cgroup_id = own.cgroup_id;
+	}
 	/* The passive end's entry is the last: it tells the active end that
 	 * all is in place.
 	 */
@@ -397,19 +407,16 @@ static __noinline int passive_end(struct bpf_sock_ops *skops, __u64 judged)
 	if (err) {
 		bpf_map_delete_elem(&pd_ends, &active);
 		bpf_map_delete_elem(&pd_socks, &key);
-		decline(conn, note, reason_of(err), judged);
+		decline(conn, note, &active, reason_of(err), judged);
 		return 0;
 	}
-	if (is_about(note, &active)) {
-		note->generation = conn->generation;
-		note->rule = rule;
+	if (is_about(note, &active))
 		note->accelerated = 1;
-	}
 	conn->state = PD_STATE_PAIRED;
 	add_callbacks(skops, BPF_SOCK_OPS_STATE_CB_FLAG);
 	__sync_fetch_and_add(&all->accelerated, 1);
-	stats = rule_stats(rule);
-	if (stats && conn->generation == ctl->generation)
+	stats = rule_stats(conn->generation, rule);
+	if (stats)
 		__sync_fetch_and_add(&stats->accelerated, 1);
 	return 0;
 }
@@ -423,6 +430,7 @@ static __always_inline int outlive_peer(struct pd_conn *conn, const struct pd_no
 		return 0;
 	conn->generation = note->generation;
 	conn->rule = note->rule;
+	conn->peer_cgroup_id = note->peer_cgroup_id;
 	conn->state = PD_STATE_RELEASED;
 	return 1;
 }
@@ -479,7 +487,6 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 {
 	struct pd_conn *conn = conn_of(skops, 0);
 	struct pd_totals *all = totals();
-	struct pd_control *ctl = control();
 	struct tcp_sock *tp = tcp_sock_of(skops);
 	struct pd_rule_stats *stats;
 	struct pd_key own, peer;
@@ -489,7 +496,7 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	__u64 tcp_bytes;
 	__u8 state;
 
-	if (!conn || !all || !ctl || !tp)
+	if (!conn || !all || !tp)
 		return 0;
 	own = conn->key;
 	/* Reset before its first round trip was over. */
@@ -523,8 +530,8 @@ static __noinline int closed(struct bpf_sock_ops *skops)
 	__sync_fetch_and_add(&all->redirected_messages, conn->redirected_messages);
 	__sync_fetch_and_add(&all->tcp_bytes, tcp_bytes);
 	__sync_fetch_and_add(&all->tcp_messages, conn->tcp_messages);
-	stats = rule_stats(conn->rule);
-	if (stats && conn->generation == ctl->generation) {
+	stats = rule_stats(conn->generation, conn->rule);
+	if (stats) {
 		__sync_fetch_and_add(&stats->redirected_bytes, conn->redirected_bytes);
 		__sync_fetch_and_add(&stats->tcp_bytes, tcp_bytes);
 	}

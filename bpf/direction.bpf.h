@@ -55,8 +55,9 @@ static __always_inline __u64 sent_over_tcp(struct tcp_sock *tp, __u64 before)
 {
 	__u8 state = BPF_CORE_READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state);
 	__u64 acked = BPF_CORE_READ(tp, bytes_acked);
-	__u32 queued = BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_una);
-	__u64 sent = acked + queued;
+	__s32 queued = BPF_CORE_READ(tp, write_seq) - BPF_CORE_READ(tp, snd_una);
+	/* Less than none: one that was sent after the first look has been acknowledged. */
+	__u64 sent = acked + (queued > 0 ? queued : 0);
 
 	if (state != BPF_TCP_ESTABLISHED && state != BPF_TCP_CLOSE_WAIT)
 		before++;

@@ -47,7 +47,9 @@ int inspect_conns(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now.attached = conn->engine > PD_ENGINE_SOCKMAP &&
 		       BPF_CORE_READ(tp, inet_conn.icsk_ulp_ops);
 	psock = (void *)psock_of(tp);
-	/* No verdict counts it any more; nor does one say so to who sent nothing since. */
+	/* Once it is out of pd_socks no verdict counts it, nor tells one that has sent
+	 * nothing since that it is released.
+	 */
 	if (!now.attached && (conn->state == PD_STATE_RELEASED ||
 			      (now.released && !psock && conn->state != PD_STATE_CLOSED)))
 		conn->tcp_bytes = sent_over_tcp(tp, conn->tcp_before);

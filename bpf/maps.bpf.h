@@ -105,8 +105,13 @@ static __always_inline struct pd_totals *totals(void)
 	return bpf_map_lookup_elem(&pd_totals, &zero);
 }
 
-static __always_inline struct pd_rule_stats *rule_stats(__u32 rule)
+/* The counters of a rule of @generation; NULL if they are another's now. */
+static __always_inline struct pd_rule_stats *rule_stats(__u64 generation, __u32 rule)
 {
+	struct pd_control *ctl = control();
+
+	if (!ctl || generation != *(volatile __u64 *)&ctl->counting)
+		return 0;
 	return bpf_map_lookup_elem(&pd_rule_stats, &rule);
 }
 

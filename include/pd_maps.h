@@ -118,7 +118,8 @@ struct pd_match {
  *
  * The client's address is its own or the one the server sees, the server's
  * address and port are its own or those that the client dialled: they differ
- * behind NAT, and either may match.
+ * behind NAT, and either may match. The client's end, which has to agree if a
+ * rule accelerates, knows its own address only.
  */
 struct pd_rule {
 	char name[PD_NAME_LEN];
@@ -157,6 +158,7 @@ struct pd_control {
 	__u32 enrolling; /* 0: no new connection is enrolled (draining) */
 	__u32 watching; /* someone reads pd_events */
 	__u32 engine; /* enum pd_engine: of connections that are enrolled from now on */
+	__u64 counting; /* the generation whose rules are counted: 0 while pd_rule_stats is cleared */
 };
 
 /* ---- connections -------------------------------------------------------- */
@@ -171,12 +173,13 @@ struct pd_note {
 	struct pd_addr local;
 	struct pd_addr remote; /* as dialled */
 	__u64 generation; /* of the rule set that rule is of */
-	__u32 reason; /* set by the passive end when it declines */
-	__u32 rule; /* by which it declined, or accelerates */
+	__u32 reason; /* why one of them declined */
+	__u32 rule; /* by which the passive end declined, or accelerates; a guess before */
 	__u32 epoch; /* under which the active end was enrolled */
 	__u32 isn_active; /* the key once more: an entry may be used anew while it is read */
 	__u32 isn_passive;
-	__u32 accelerated; /* set by the passive end, which may have closed since */
+	__u32 accelerated; /* set by the passive end, last; it may have closed since */
+	__u64 peer_cgroup_id; /* of the passive end, once it accelerates */
 };
 
 /* An end that is enrolled and whose peer is, too: an entry of pd_ends. */
@@ -193,7 +196,7 @@ enum pd_state {
 	PD_STATE_CANDIDATE = 0, /* active end, peer not seen yet */
 	PD_STATE_PAIRED = 1, /* both ends enrolled */
 	PD_STATE_DECLINED = 2, /* stays on TCP, see reason */
-	PD_STATE_RELEASED = 3, /* was paired, put back on TCP */
+	PD_STATE_RELEASED = 3, /* put back on TCP, or its peer had gone when it learnt of it */
 	PD_STATE_CLOSED = 4, /* counted in the totals */
 };
 
@@ -204,7 +207,8 @@ enum pd_path {
 };
 
 /* Per-socket state: value of pd_conns (socket storage), freed with the socket.
- * Written by sockops and by the verdict program, both under the socket's lock.
+ * Written by sockops and by the verdict program, both under the socket's lock;
+ * tcp_bytes of one that was released by the iterator, too, without it.
  * The counters are of the direction that this socket sends in.
  */
 struct pd_conn {

@@ -138,6 +138,11 @@ recovers_from_killed_up() {
 		echo "up was killed at call $2 of $1"
 		return 1
 	fi
+	# It is there, but nothing is enrolled: only down helps.
+	if [ -e $PINS ] && [ "$(status draining)" = true ]; then
+		idle=$((idle + 1))
+		fails 1 'is going down' up --all || return 1
+	fi
 	# What was left aside is cleaned by what comes next, be it up or down.
 	rounds=$((rounds + 1))
 	if [ ! -e $PINS ] && ((rounds % 2)); then
@@ -147,14 +152,15 @@ recovers_from_killed_up() {
 }
 
 killed_up_is_whole_or_nothing() {
-	local nth last rounds=0
+	local nth last rounds=0 idle=0
 	last=$(count_calls bpf "$PDLOAD" up --all --cgroup "/$TAG/in")
 	down || return 1
 
 	for ((nth = 1; nth <= last; nth += 3)); do
 		recovers_from_killed_up bpf $nth || return 1
 	done
-	recovers_from_killed_up bpf "$last" && recovers_from_killed_up $RENAMES 1 || return 1
+	recovers_from_killed_up bpf "$last" && recovers_from_killed_up $RENAMES 1 &&
+		is $idle -gt 0 || return 1
 	echo "# up was killed $rounds times, at $last calls of bpf() and at the last rename()" >&3
 }
 

@@ -18,9 +18,9 @@ const char *pd_cgroup__path(__u64 id);
  */
 const char *pd_container__name(const char *path);
 
-/* From now on runtimes are asked again about a container that they did not know, at most
- * every five seconds each: for who runs while containers come. One that did not answer in
- * time is left alone.
+/* From now on runtimes are asked again about a container that they did not know, for who runs
+ * while containers come: five seconds after they answered, or ten times as long as that took. One
+ * that did not answer in time is left alone.
  */
 void pd_container__ask_again(void);
 

@@ -18,7 +18,8 @@
 #define ID_LEN 64
 #define LIST_BYTES (16U << 20) /* that a runtime may print */
 #define LIST_SECONDS 10 /* that it may take */
-#define ASK_AGAIN_MS 5000 /* for one that it did not know */
+#define ASK_AGAIN_MS 5000 /* for one that it did not know, at the earliest */
+#define ASK_AGAIN_TIMES 10 /* and so many times as long as it took */
 
 extern char **environ;
 
@@ -30,7 +31,7 @@ struct container {
 struct runtime {
 	char *const *argv;
 	bool asked;
-	long asked_ms; /* when it had answered, as now_ms() */
+	long again_ms; /* when it may be asked again, as now_ms() */
 	int status; /* 0: it answered; -ENOENT: it is not installed; -errno */
 	struct container *containers;
 	size_t nr;
@@ -128,7 +129,7 @@ static long now_ms(void)
 /* All that can be read from @fd in time, NUL-terminated; NULL and *err. */
 static char *read_all(int fd, int *err)
 {
-	long end = now_ms() + LIST_SECONDS * 1000;
+	long end = now_ms() + LIST_SECONDS * 1000, left;
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	char *text = NULL, *more;
 	size_t len = 0, size = 0;
@@ -144,9 +145,10 @@ static char *read_all(int fd, int *err)
 			text = more;
 		}
 		*err = -ETIMEDOUT;
-		if (now_ms() >= end)
+		left = end - now_ms();
+		if (left <= 0)
 			break;
-		if (poll(&pollfd, 1, end - now_ms()) <= 0)
+		if (poll(&pollfd, 1, left) <= 0)
 			continue;
 		got = read(fd, text + len, size - len - 1);
 		if (got < 0 && errno == EINTR)
@@ -213,9 +215,12 @@ static int list(struct runtime *runtime)
 
 static void ask(struct runtime *runtime)
 {
+	long begun = now_ms(), wait;
+
 	runtime->asked = true;
 	runtime->status = list(runtime);
-	runtime->asked_ms = now_ms();
+	wait = ASK_AGAIN_TIMES * (now_ms() - begun);
+	runtime->again_ms = now_ms() + (wait > ASK_AGAIN_MS ? wait : ASK_AGAIN_MS);
 }
 
 static bool may_know_more(const struct runtime *runtime)
@@ -223,7 +228,7 @@ static bool may_know_more(const struct runtime *runtime)
 	if (!runtime->asked)
 		return true;
 	return asks_again && runtime->status != -ENOENT && runtime->status != -ETIMEDOUT &&
-	       now_ms() - runtime->asked_ms > ASK_AGAIN_MS;
+	       now_ms() > runtime->again_ms;
 }
 
 static const struct container *find_known(const struct runtime *runtime, const char *id,

@@ -21,7 +21,7 @@ static void report(size_t released, size_t left)
 	printf("%zu connection%s put back on TCP", released, released == 1 ? " was" : "s were");
 	if (left)
 		printf(". Not drained yet: %zu; what they send goes over TCP from now on, but the "
-		       "programs named have redirected bytes to read first",
+		       "connections named are not at rest, or have redirected bytes to read first",
 		       left);
 	printf("\n");
 }

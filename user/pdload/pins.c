@@ -71,9 +71,7 @@ bool pd_pins__draining(void)
 
 	if (!control)
 		return false;
-	/* Before `up` has begun to enrol it is the first epoch still. */
-	draining = !__atomic_load_n(&control->enrolling, __ATOMIC_RELAXED) &&
-		   __atomic_load_n(&control->epoch, __ATOMIC_RELAXED) > 1;
+	draining = !__atomic_load_n(&control->enrolling, __ATOMIC_RELAXED);
 	munmap(control, sysconf(_SC_PAGESIZE));
 	return draining;
 }

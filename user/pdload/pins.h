@@ -14,7 +14,9 @@ int pd_pins__lock(void);
 /* True if `pdload up` has completed: the directory exists. */
 bool pd_pins__present(void);
 
-/* True if `pdload down` has begun and is not over: connections are not drained. */
+/* True if it is there and enrols nothing: `pdload down` has begun and is not over, or was ended; or
+ * `up` was ended at its last step, or, without the lock, is at it now.
+ */
 bool pd_pins__draining(void);
 
 /* p_err() and PD_EXIT_NOT_UP if it has not, PD_EXIT_FAILED without CAP_BPF;

@@ -113,15 +113,26 @@ static int zero_stats(int fd)
 static int replace(const struct installed *in, const struct pd_policy *policy, __u64 *generation)
 {
 	__u64 old = generation_of(in);
+	int err;
 
 	*generation = old + 1;
 	pd_policy__prune(in->rules_fd, in->globs_fd, old);
 	if (pd_policy__install(policy, in->rules_fd, in->globs_fd, *generation))
 		return PD_EXIT_FAILED;
-	if (zero_stats(in->stats_fd)) {
+	/* What is counted while they are set to zero would be charged to the new rules. An apply that
+	 * is killed here leaves the old ones uncounted from now on, until another is made.
+	 */
+	__atomic_store_n(&in->control->counting, 0, __ATOMIC_SEQ_CST);
+	err = pd_policy__wait_for_programs(in->rules_fd, old);
+	if (err)
+		p_err("can't wait for the programs that count: %s; the policy is as it was",
+		      strerror(-err));
+	if (err || zero_stats(in->stats_fd)) {
+		__atomic_store_n(&in->control->counting, old, __ATOMIC_SEQ_CST);
 		pd_policy__remove(in->rules_fd, in->globs_fd, *generation);
 		return PD_EXIT_FAILED;
 	}
+	__atomic_store_n(&in->control->counting, *generation, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&in->control->generation, *generation, __ATOMIC_SEQ_CST);
 	pd_policy__remove(in->rules_fd, in->globs_fd, old);
 	return PD_EXIT_OK;

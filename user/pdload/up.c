@@ -349,7 +349,9 @@ static int pin_link(struct bpf_link *link, const char *name, const char *dir)
 static int attach_and_pin(struct pipedevice *skel, const struct options *options,
 			  const struct pd_policy *policy, int cgroup_fd, const char *dir)
 {
-	struct pd_control control = { .generation = 1, .epoch = 1, .engine = options->engine };
+	struct pd_control control = {
+		.generation = 1, .epoch = 1, .counting = 1, .engine = options->engine
+	};
 	LIBBPF_OPTS(bpf_iter_attach_opts, iter_opts);
 	union bpf_iter_link_info info = { 0 };
 	__u32 zero = 0;
@@ -452,11 +454,17 @@ static void report(const struct options *options, const struct pd_policy *policy
 	printf("\n`pdload probe` says what each means and which programs to bypass for it.\n");
 }
 
-static int refuse_if_up(void)
+static int refuse_if_up(bool locked)
 {
+	bool draining;
+
 	if (!pd_pins__present())
 		return PD_EXIT_OK;
-	if (pd_pins__draining())
+	draining = pd_pins__draining();
+	/* Without the lock it may come or go at this moment. */
+	if (draining && !locked)
+		return PD_EXIT_OK;
+	if (draining)
 		p_err("PipeDevice is going down: connections are not drained yet; `pdload down` says "
 		      "which, run it until it is done");
 	else
@@ -499,8 +507,8 @@ int pd_up__main(int argc, char **argv)
 		goto out;
 	if (pd_features__missing())
 		goto out;
-	/* Once more below, with the lock: what is said of engines is of no use to who may not. */
-	ret = refuse_if_up();
+	/* Once more below: what is said of engines is of no use to who may not. */
+	ret = refuse_if_up(false);
 	if (ret)
 		goto out;
 	ret = choose_engine(&options);
@@ -521,7 +529,7 @@ int pd_up__main(int argc, char **argv)
 	lock = pd_pins__lock();
 	if (lock < 0)
 		goto out;
-	ret = refuse_if_up();
+	ret = refuse_if_up(true);
 	if (ret)
 		goto out;
 	ret = choose_dma(&options);
