@@ -45,6 +45,8 @@ static bool terminate(struct pd_channel *channel, struct pd_copy *late)
 {
 	int err;
 
+	/* zynqmp_dma takes its descriptors back before it waits for who calls them back. */
+	dmaengine_synchronize(channel->chan);
 	while ((err = dmaengine_terminate_sync(channel->chan)) && !completion_done(&late->done)) {
 		tell_not_stopped(channel, err);
 		schedule_timeout_uninterruptible(HZ);
@@ -52,15 +54,20 @@ static bool terminate(struct pd_channel *channel, struct pd_copy *late)
 	return !err;
 }
 
-/* @copy does not end, or has failed on a channel that may not have stopped: stop all that are on
- * it. None is written to after this.
+/* @copy does not end, or has failed on a channel that may not have stopped, or was said to have ended
+ * when it had not: stop all that are on it. None is written to after this.
  */
 static void stop(struct pd_channel *channel, struct pd_copy *copy, bool is_late)
 {
 	bool is_stopped = true, is_first;
 	struct pd_copy *other;
 
-	mutex_lock(&channel->stop_mutex);
+	/* It may end while another is being stopped, which may take for ever. */
+	while (!mutex_trylock(&channel->stop_mutex)) {
+		if (is_late && completion_done(&copy->done))
+			return;
+		schedule_timeout_uninterruptible(1);
+	}
 	/* It has ended meanwhile, or with another that was late. */
 	if (is_late && completion_done(&copy->done))
 		goto out;
@@ -440,6 +447,26 @@ static void leave_with(struct pd_copy *copy, u32 bytes)
 		pd_stat_inc(PD_STAT_DMA_REDONE);
 }
 
+/* @copy has not failed, and something else than its source is there. */
+static bool has_lied(struct pd_copy *copy)
+{
+	struct pd_channel *channel = copy->channel;
+
+	if (copy->copied == copy->begin ||
+	    pd_copy_is_written(copy, copy->begin, copy->copied, channel->max_bytes))
+		return false;
+	/* Memory that the device could not reach is only there after this. */
+	dma_sync_sg_for_cpu(channel->dev, copy->target.stretches, copy->target.nr, DMA_FROM_DEVICE);
+	if (pd_copy_is_written(copy, copy->begin, copy->copied, channel->max_bytes))
+		return false;
+	/* It may still be written: not once it has been handed on. If no mark stands that is no
+	 * fault of the channel: a program that writes to its buffer can do that, too.
+	 */
+	if (pd_copy_is_marked(copy, copy->begin, copy->copied, channel->max_bytes))
+		stop(channel, copy, false);
+	return true;
+}
+
 u32 pd_cmdq_end(struct pd_copy *copy)
 {
 	u32 bytes;
@@ -460,10 +487,8 @@ u32 pd_cmdq_end(struct pd_copy *copy)
 			break;
 		queue_descriptors(copy);
 	}
+	copy->lied = has_lied(copy);
 	unmap_both(copy);
-	/* No strike for the channel: a program that writes to its buffer can do that, too. */
-	copy->lied = copy->copied > copy->begin &&
-		     !pd_copy_is_written(copy, copy->begin, copy->copied, copy->channel->max_bytes);
 	if (copy->lied)
 		copy->copied = copy->begin;
 	bytes = copy->copied - copy->begin;

@@ -154,9 +154,14 @@ static __always_inline u64 tail_of(const void *begin, u32 bytes)
 }
 
 /* What the source does not have there. */
+static __always_inline u64 mark_of(u64 tail, u32 bytes)
+{
+	return ~tail & (bytes < sizeof(tail) ? BIT_ULL(8 * bytes) - 1 : U64_MAX);
+}
+
 static __always_inline void mark_tail(void *begin, u32 bytes, u64 tail)
 {
-	tail = ~tail;
+	tail = mark_of(tail, bytes);
 	if (likely(bytes >= sizeof(tail)))
 		memcpy(begin + bytes - sizeof(tail), &tail, sizeof(tail));
 	else
@@ -191,12 +196,36 @@ bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to, u32 most)
 	return pass_tails(copy, from, to, most, false);
 }
 
+bool pd_copy_is_marked(struct pd_copy *copy, u32 from, u32 to, u32 most)
+{
+	struct part part = first_part(copy, from, to, most);
+
+	while (part.left) {
+		next_part(&part);
+		if (tail_of(part.to, part.bytes) ==
+		    mark_of(tail_of(part.from, part.bytes), part.bytes))
+			return true;
+	}
+	return false;
+}
+
 /* ---- is it the same memory? ---------------------------------------------------------- */
 
 static bool overlap(struct scatterlist *one, struct scatterlist *other)
 {
 	return sg_phys(one) < sg_phys(other) + other->length &&
 	       sg_phys(other) < sg_phys(one) + one->length;
+}
+
+/* That of one process alone; pinned to be written to, it is no other's either. Pages of a file
+ * may follow, also where they are.
+ */
+static bool is_private(struct scatterlist *stretch)
+{
+	struct page *first = sg_page(stretch);
+	struct page *last = pfn_to_page(PHYS_PFN(sg_phys(stretch) + stretch->length - 1));
+
+	return PageAnon(first) && page_folio(first) == page_folio(last);
 }
 
 bool pd_copy_is_onto_itself(struct pd_copy *copy)
@@ -206,8 +235,7 @@ bool pd_copy_is_onto_itself(struct pd_copy *copy)
 	for (i = 0; i < copy->target.nr; i++) {
 		struct scatterlist *target = copy->target.stretches + i;
 
-		/* That of one process alone; pinned to be written to, it is no other's either. */
-		if (PageAnon(sg_page(target)))
+		if (is_private(target))
 			continue;
 		for (j = 0; j < copy->source.nr; j++)
 			if (overlap(copy->source.stretches + j, target))

@@ -65,6 +65,10 @@ void pd_copy_by_cpu(struct pd_copy *copy, u32 from, u32 to);
  */
 void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to, u32 most);
 bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to, u32 most);
+/* The mark of a part still stands there: it was not written to. One that neither stands nor
+ * is written over with what the source has now may be a program's doing.
+ */
+bool pd_copy_is_marked(struct pd_copy *copy, u32 from, u32 to, u32 most);
 /* Some memory that processes share, or that one has mapped twice, is on either side: to mark it
  * would change what is copied. Where it is not shared pd_window_has() says so. Any context.
  */

@@ -9,6 +9,11 @@
 static void drop(struct pd_test_chan *chan, struct pd_test_desc *desc)
 {
 	lockdep_assert_held(&chan->lock);
+	if (desc->told) {
+		list_del(&desc->node);
+		kfree(desc);
+		return;
+	}
 	chan->failed[desc->tx.cookie % PD_TEST_FAILED] = desc->tx.cookie;
 	dma_descriptor_unmap(&desc->tx);
 	list_move_tail(&desc->node, &chan->free);
@@ -27,15 +32,17 @@ static unsigned int terminate(struct pd_test_chan *chan)
 	for (i = 0; i < ARRAY_SIZE(waiting); i++) {
 		list_for_each_entry_safe(desc, next, waiting[i], node) {
 			late += desc->fault == PD_TEST_BE_LATE;
-			dropped++;
+			dropped += !desc->told;
 			drop(chan, desc);
 		}
 	}
 	if (chan->copying) {
-		dropped += !chan->copying->stopped;
-		chan->copying->result = DMA_TRANS_NOERROR;
-		WRITE_ONCE(chan->copying->stopped, true);
-		chan->failed[chan->copying->tx.cookie % PD_TEST_FAILED] = chan->copying->tx.cookie;
+		desc = chan->copying;
+		dropped += !desc->stopped && !desc->told;
+		desc->result = DMA_TRANS_NOERROR;
+		WRITE_ONCE(desc->stopped, true);
+		if (!desc->told)
+			chan->failed[desc->tx.cookie % PD_TEST_FAILED] = desc->tx.cookie;
 	}
 	list_for_each_entry_safe(desc, next, &chan->done, node) {
 		dma_descriptor_unmap(&desc->tx);
@@ -193,12 +200,15 @@ static enum pd_test_fault choose_fault(struct pd_test_chan *chan)
 {
 	bool lose = pd_test_knob_hits(PD_TEST_LOSE_EVERY, chan);
 	bool late = pd_test_knob_hits(PD_TEST_LATE_EVERY, chan);
+	bool early = pd_test_knob_hits(PD_TEST_EARLY_EVERY, chan);
 	bool error = pd_test_knob_hits(PD_TEST_ERROR_EVERY, chan);
 
 	if (lose)
 		return PD_TEST_LOSE;
 	if (late)
 		return PD_TEST_BE_LATE;
+	if (early)
+		return PD_TEST_BE_EARLY;
 	return error ? PD_TEST_ERROR : PD_TEST_NO_FAULT;
 }
 
@@ -210,9 +220,9 @@ static void abort_list(struct pd_test_chan *chan, struct list_head *list)
 
 	lockdep_assert_held(&chan->lock);
 	list_for_each_entry_safe(desc, next, list, node) {
-		pd_test_count(PD_TEST_ABORTED, 1);
-		if (silent) {
-			/* cppcheck-suppress uninitvar */
+		/* cppcheck-suppress uninitvar */
+		pd_test_count(PD_TEST_ABORTED, !desc->told);
+		if (silent || desc->told) {
 			drop(chan, desc);
 			continue;
 		}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/dma-direct.h>
+#include <linux/slab.h>
 
 #include "pd_test_dma.h"
 
@@ -79,6 +80,28 @@ void pd_test_copy_fail(struct pd_test_chan *chan, struct pd_test_desc *desc,
 	interrupt(chan);
 }
 
+static void complete_copy(struct pd_test_chan *chan, struct pd_test_desc *desc);
+
+/* Its client is told that @desc has ended; what is to be copied comes last, and late. */
+static void end_early(struct pd_test_chan *chan, struct pd_test_desc *desc)
+{
+	struct pd_test_desc *rest = kmemdup(desc, sizeof(*desc), GFP_ATOMIC);
+
+	lockdep_assert_held(&chan->lock);
+	list_del(&desc->node);
+	desc->fault = PD_TEST_NO_FAULT;
+	complete_copy(chan, desc);
+	if (!rest)
+		return;
+	rest->fault = PD_TEST_BE_LATE;
+	rest->told = true;
+	chan->last_due = max(chan->last_due,
+			     ktime_add_us(ktime_get(), max(pd_test_knob(PD_TEST_LATE_US), 0)));
+	rest->due = chan->last_due;
+	list_add_tail(&rest->node, &chan->queued);
+	pd_test_count(PD_TEST_EARLY, 1);
+}
+
 /* The next one whose time has come; it is then the one that the channel copies. */
 static struct pd_test_desc *next_due(struct pd_test_chan *chan)
 {
@@ -98,6 +121,10 @@ static struct pd_test_desc *next_due(struct pd_test_chan *chan)
 			pd_test_count(PD_TEST_LOST, 1);
 			continue;
 		}
+		if (desc->fault == PD_TEST_BE_EARLY) {
+			end_early(chan, desc);
+			continue;
+		}
 		list_del(&desc->node);
 		chan->copying = desc;
 		return desc;
@@ -111,6 +138,10 @@ static void complete_copy(struct pd_test_chan *chan, struct pd_test_desc *desc)
 
 	lockdep_assert_held(&chan->lock);
 	chan->copying = NULL;
+	if (desc->told) {
+		kfree(desc);
+		return;
+	}
 	if (desc->stopped) {
 		if (desc->result != DMA_TRANS_NOERROR &&
 		    pd_test_knob(PD_TEST_SILENT_REMOVAL) <= 0) {

@@ -27,6 +27,7 @@ enum pd_test_knob {
 	PD_TEST_LATE_EVERY,
 	PD_TEST_LATE_US,
 	PD_TEST_LATE_POISON,
+	PD_TEST_EARLY_EVERY,
 	PD_TEST_NULL_EVERY,
 	PD_TEST_FAULT_CHANNEL,
 	PD_TEST_STUCK_CHANNEL,
@@ -47,6 +48,7 @@ enum pd_test_count {
 	PD_TEST_LOST,
 	PD_TEST_LATE,
 	PD_TEST_POISONED,
+	PD_TEST_EARLY,
 	PD_TEST_NULLS,
 	PD_TEST_FULL,
 	PD_TEST_STUCK,
@@ -62,7 +64,13 @@ enum pd_test_count {
 	PD_TEST_COUNTS
 };
 
-enum pd_test_fault { PD_TEST_NO_FAULT, PD_TEST_ERROR, PD_TEST_LOSE, PD_TEST_BE_LATE };
+enum pd_test_fault {
+	PD_TEST_NO_FAULT,
+	PD_TEST_ERROR,
+	PD_TEST_LOSE,
+	PD_TEST_BE_LATE,
+	PD_TEST_BE_EARLY,
+};
 
 /* Free, or given out by prep (on no list), or on one of the lists of its channel, or what the
  * channel copies, or what the tasklet calls back for.
@@ -77,6 +85,7 @@ struct pd_test_desc {
 	ktime_t due;
 	enum pd_test_fault fault;
 	enum dmaengine_tx_result result; /* if it was stopped: NOERROR tells nobody */
+	bool told; /* one that was early: its client has been called back, and it is its own */
 	bool stopped; /* written under the lock, read without by whoever copies */
 };
 

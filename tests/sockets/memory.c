@@ -289,21 +289,20 @@ static void memory_is_the_readers_again_after_recv(int from, int to)
 /* ---- one memory on either end --------------------------------------------------------- */
 
 /* What is at @from_there is sent while another thread waits for it to come @to_there: the same bytes. */
-static void send_onto(int from, int to, char *from_there, char *to_there)
+static void send_onto(int from, int to, char *from_there, char *to_there, size_t len)
 {
 	struct flow flow = flow_between(from, to);
-	struct filling filling = { .fd = to, .map = to_there, .len = MESSAGE };
+	struct filling filling = { .fd = to, .map = to_there, .len = len };
 
 	warm_up(from, to);
 	for (int i = 0; i < 4; i++) {
-		fill(from_there, MESSAGE, flow.stream, flow.sent);
+		fill(from_there, len, flow.stream, flow.sent);
 		filling.filled = 0;
 		task_start(&filling.task, run_filling, &filling);
 		await(sleeps_in(filling.task.tid, SYS_recvfrom));
-		for (size_t sent = 0; sent < MESSAGE;)
-			sent += succeeds(
-				send(from, from_there + sent, MESSAGE - sent, MSG_NOSIGNAL));
-		flow.sent += MESSAGE;
+		for (size_t sent = 0; sent < len;)
+			sent += succeeds(send(from, from_there + sent, len - sent, MSG_NOSIGNAL));
+		flow.sent += len;
 		task_join(&filling.task);
 		flow_check(&flow, to_there, filling.filled);
 	}
@@ -314,14 +313,76 @@ static void message_is_sent_from_where_it_is_received(int from, int to)
 {
 	char *map = memory(-1);
 
-	send_onto(from, to, map, map);
+	send_onto(from, to, map, map, MESSAGE);
 }
 
 static void message_is_sent_from_a_file_that_it_is_received_into(int from, int to)
 {
 	int fd = file();
 
-	send_onto(from, to, memory(fd), memory(fd));
+	send_onto(from, to, memory(fd), memory(fd), MESSAGE);
+	close(fd);
+}
+
+#define PAGE KIB(4)
+#define PAIRS 64 /* that are looked at in one go */
+#define FRAME ((1ULL << 55) - 1)
+
+static unsigned long frame_of(const char *at)
+{
+	int fd = succeeds(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	uint64_t entry;
+
+	returns(sizeof(entry), pread(fd, &entry, sizeof(entry), (unsigned long)at / PAGE * 8));
+	close(fd);
+	/* Present, and told to root alone. */
+	require(entry >> 63 && (entry & FRAME));
+	return entry & FRAME;
+}
+
+/* A page of nobody else's, and after it that of @fd at *@at, which is the next one in the machine's
+ * memory, too.
+ */
+static char *private_page_and_file(int fd, off_t *at)
+{
+	for (int tries = 0; tries < 32; tries++) {
+		char *alone = mmap(NULL, PAIRS * PAGE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *shared = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		char *map = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		require(alone != MAP_FAILED && shared != MAP_FAILED && map != MAP_FAILED);
+		succeeds(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LEN));
+		for (int i = 0; i < PAIRS; i++) {
+			alone[i * PAGE] = 1;
+			shared[i * PAGE] = 1;
+		}
+		for (int i = 0; i < PAIRS; i++) {
+			if (frame_of(alone + i * PAGE) + 1 != frame_of(shared + i * PAGE))
+				continue;
+			*at = i * PAGE;
+			require(mremap(alone + i * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+				       map) == map);
+			require(mmap(map + PAGE, PAGE, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_FIXED, fd, *at) == map + PAGE);
+			return map;
+		}
+	}
+	give_up(__FILE__, __LINE__, "no page of a file follows one of ours");
+	return NULL;
+}
+
+static void message_is_sent_from_a_file_that_it_is_received_into_behind_other_memory(int from,
+										     int to)
+{
+	int fd = file();
+	off_t at;
+	char *to_there = private_page_and_file(fd, &at);
+	char *from_there = memory(-1);
+
+	require(mmap(from_there + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		     at) == from_there + PAGE);
+	send_onto(from, to, from_there, to_there, 2 * PAGE);
 	close(fd);
 }
 
@@ -509,6 +570,7 @@ const struct test memory_tests[] = {
 	TEST_WAYS(memory_is_the_readers_again_after_recv),
 	TEST_WAYS(message_is_sent_from_where_it_is_received),
 	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into),
+	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into_behind_other_memory),
 	TEST_WAYS(large_message_follows_one_of_a_little_over_64_kib),
 	TEST_WAYS(writer_is_killed_in_the_middle_of_a_large_message),
 	TEST_WAYS(writer_exits_in_the_middle_of_a_large_message),

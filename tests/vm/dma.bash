@@ -16,7 +16,7 @@ knobs() {
 	local name
 
 	for name in latency_us latency_odd_us ns_per_kib error_every lose_every late_every late_us \
-		late_poison null_every silent_removal unwilling release_us; do
+		late_poison early_every null_every silent_removal unwilling release_us; do
 		echo 0 >"$PROVIDER/$name"
 	done
 	echo -1 >"$PROVIDER/fault_channel"

@@ -170,6 +170,13 @@ late_and_terminated() {
 		counted late_terminated=32 late_poison=0
 }
 
+# They are said to be well before anything is written, and nothing is written once they are terminated.
+early() {
+	knobs early_every=1 late_us=$LATE_US late_poison=1 &&
+		run 32 4096 $LONG_MS $((LATE_US / 1000)) && saw wrong=32 &&
+		counted early=32 completed=32 late_terminated=32 late_poison=0
+}
+
 nulls() {
 	knobs null_every=4 && run $COPIES 4096 $LONG_MS 0 &&
 		saw refused=$((COPIES / 4)) ok=$((COPIES * 3 / 4)) && counted null=$((COPIES / 4))
@@ -328,6 +335,7 @@ check "each eighth is lost, and has not ended for who asks" losses
 check "those that are late are right" late_and_awaited
 check "those that are late are poisoned" poisoned
 check "those that are late and terminated write nothing any more" late_and_terminated
+check "nor do those that had ended before they were copied" early
 check "each fourth is refused" nulls
 check "only one channel fails" only_one_channel
 check "a channel is stuck" stuck
