@@ -208,38 +208,3 @@ bool pd_copy_is_marked(struct pd_copy *copy, u32 from, u32 to, u32 most)
 	}
 	return false;
 }
-
-/* ---- is it the same memory? ---------------------------------------------------------- */
-
-static bool overlap(struct scatterlist *one, struct scatterlist *other)
-{
-	return sg_phys(one) < sg_phys(other) + other->length &&
-	       sg_phys(other) < sg_phys(one) + one->length;
-}
-
-/* That of one process alone; pinned to be written to, it is no other's either. Pages of a file
- * may follow, also where they are.
- */
-static bool is_private(struct scatterlist *stretch)
-{
-	struct page *first = sg_page(stretch);
-	struct page *last = pfn_to_page(PHYS_PFN(sg_phys(stretch) + stretch->length - 1));
-
-	return PageAnon(first) && page_folio(first) == page_folio(last);
-}
-
-bool pd_copy_is_onto_itself(struct pd_copy *copy)
-{
-	unsigned int i, j;
-
-	for (i = 0; i < copy->target.nr; i++) {
-		struct scatterlist *target = copy->target.stretches + i;
-
-		if (is_private(target))
-			continue;
-		for (j = 0; j < copy->source.nr; j++)
-			if (overlap(copy->source.stretches + j, target))
-				return true;
-	}
-	return false;
-}

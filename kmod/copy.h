@@ -69,9 +69,5 @@ bool pd_copy_is_written(struct pd_copy *copy, u32 from, u32 to, u32 most);
  * is written over with what the source has now may be a program's doing.
  */
 bool pd_copy_is_marked(struct pd_copy *copy, u32 from, u32 to, u32 most);
-/* Some memory that processes share, or that one has mapped twice, is on either side: to mark it
- * would change what is copied. Where it is not shared pd_window_has() says so. Any context.
- */
-bool pd_copy_is_onto_itself(struct pd_copy *copy);
 
 #endif /* PD_COPY_H */

@@ -71,6 +71,21 @@ bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, unsigned in
 	return true;
 }
 
+bool pd_pin_private(struct pd_pinned *pinned, unsigned long at, size_t size)
+{
+	int i;
+
+	if (!pd_pin(pinned, at, size, FOLL_WRITE))
+		return false;
+	for (i = 0; i < pinned->nr; i++) {
+		if (!PageAnon(pinned->pages[i])) {
+			pd_unpin(pinned, 0);
+			return false;
+		}
+	}
+	return true;
+}
+
 bool pd_window_has(const struct pd_window *window, const struct iov_iter *iter)
 {
 	unsigned long at;

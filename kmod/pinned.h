@@ -31,8 +31,12 @@ size_t pd_next_stretch(const struct iov_iter *iter, unsigned long *at);
  * @flags not for pages that are not there, and with FOLL_WRITE they are written to.
  */
 bool pd_pin(struct pd_pinned *pinned, unsigned long at, size_t size, unsigned int flags);
-/* Of a window of another thread's, claimed: some of @iter, which current sends, may be that memory
- * itself. What is copied there would change what is still to be copied.
+/* Likewise, to be written to, if no other process has them, nor this one at a second address, who may
+ * send what is put there: pages of files and shared memory are not pinned.
+ */
+bool pd_pin_private(struct pd_pinned *pinned, unsigned long at, size_t size);
+/* Of a window of another thread's, private and claimed: some of @iter, which current sends, may be
+ * that memory itself. What is copied there would change what is still to be copied.
  */
 bool pd_window_has(const struct pd_window *window, const struct iov_iter *iter);
 /* The first @filled bytes have been written to, if it was for that. By the task that pinned

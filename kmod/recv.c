@@ -291,7 +291,7 @@ static int judge(struct recv *recv, long timeo, int *result)
 		if (!timeo || (ended && !pending) || signal_pending(current))
 			return -EINTR;
 	} else if (pending || !ended) {
-		if (pd_conn_is_detached(recv->conn))
+		if (pd_conn_is_detached(recv->conn) && !(timeo && signal_pending(current)))
 			return GO_TO_TCP;
 	} else {
 		*result = result_of_end(sk);
@@ -408,7 +408,7 @@ static noinline int wait_pinned(struct recv *recv, long *timeo, unsigned long at
 	struct pd_pinned pinned;
 	int err;
 
-	if (!pd_pin(&pinned, at, size, FOLL_WRITE))
+	if (!pd_pin_private(&pinned, at, size))
 		return wait_for_more(recv, timeo, NULL, result);
 	err = wait_for_more(recv, timeo, &pinned.window, result);
 	take_window(recv, &pinned);
@@ -436,10 +436,9 @@ static int wait(struct recv *recv, long *timeo, int *result)
 	unsigned long at;
 	size_t size;
 
-	if (!*timeo && (has_changed(recv) || is_on_its_way(recv)))
-		return LOOK_AGAIN;
 	if (!*timeo)
-		return judge(recv, 0, result);
+		return has_changed(recv) || is_on_its_way(recv) ? LOOK_AGAIN :
+								  judge(recv, 0, result);
 	size = wanted_window(recv, &at);
 	if (unlikely(size))
 		return wait_pinned(recv, timeo, at, size, result);
@@ -472,6 +471,9 @@ static int recv_locked(struct recv *recv, long timeo)
 		}
 		if (recv->copied >= recv->target)
 			return recv->copied;
+		if (unlikely(READ_ONCE(recv->conn->released)) &&
+		    !pd_rbt_has_frames(&recv->conn->rbt))
+			pd_sock_try_release(recv->conn);
 		err = wait(recv, &timeo, &result);
 		if (err == GO_TO_TCP)
 			return -ERESTARTNOINTR;

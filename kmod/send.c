@@ -386,6 +386,12 @@ static size_t redirect(struct send *send, size_t size, int *err)
 		*err = wait_for_room(send);
 		if (*err)
 			break;
+		/* Another thread may have sent meanwhile what makes the rest TCP's. */
+		if (unlikely(is_for_tcp(send->sk, send->conn, send->msg))) {
+			*err = -EPIPE;
+			send->is_gone = true;
+			break;
+		}
 	}
 	if (sent) {
 		send->conn->sent.redirected_bytes += sent;

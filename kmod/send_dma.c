@@ -47,14 +47,13 @@ static u32 fill_window(struct pd_dma_send *send, struct pd_dma_job *job,
 	window = pd_rbt_claim_window(rbt);
 	if (!window)
 		return 0;
+	if (pd_window_has(window, from)) {
+		pd_rbt_put_window(rbt, window, 0);
+		return 0;
+	}
 	bytes = min(job->pinned.window.size, window->size - window->filled);
 	copy->bytes = bytes;
 	pd_side_add_window(&copy->target, window, window->filled, bytes);
-	if (pd_window_has(window, from) || pd_copy_is_onto_itself(copy)) {
-		pd_rbt_put_window(rbt, window, 0);
-		pd_side_init(&copy->target);
-		return 0;
-	}
 	pd_cmdq_begin(copy);
 	by_dma = pd_cmdq_end(copy);
 	pd_rbt_put_window(rbt, window, bytes);

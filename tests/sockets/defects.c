@@ -49,6 +49,7 @@ static const struct defect sockmap_defects[] = {
 	{ "peek_of_all_waits_for_all", WAITALL, false },
 	{ "peek_of_all_ends_with_its_timeout", WAITALL, false },
 	{ "recv_of_all_goes_on_after_release", WAITALL, false },
+	{ "recv_of_all_that_drains_lets_release_end", WAITALL, false },
 	{ "peek_of_all_goes_on_after_release", WAITALL, false },
 	{ "tcp_inq_comes_once_for_a_call", WAITALL, false },
 	{ "so_timestamp_comes_once_for_a_call", WAITALL, false },

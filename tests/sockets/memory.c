@@ -325,6 +325,16 @@ static void message_is_sent_from_a_file_that_it_is_received_into(int from, int t
 }
 
 #define PAGE KIB(4)
+
+/* What is read is what was there when it was sent. */
+static void message_is_sent_from_a_file_that_it_is_received_into_elsewhere(int from, int to)
+{
+	int fd = file();
+
+	send_onto(from, to, memory(fd), memory(fd) + PAGE / 2, 2 * PAGE);
+	close(fd);
+}
+
 #define PAIRS 64 /* that are looked at in one go */
 #define FRAME ((1ULL << 55) - 1)
 
@@ -570,6 +580,7 @@ const struct test memory_tests[] = {
 	TEST_WAYS(memory_is_the_readers_again_after_recv),
 	TEST_WAYS(message_is_sent_from_where_it_is_received),
 	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into),
+	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into_elsewhere),
 	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into_behind_other_memory),
 	TEST_WAYS(large_message_follows_one_of_a_little_over_64_kib),
 	TEST_WAYS(writer_is_killed_in_the_middle_of_a_large_message),

@@ -24,6 +24,11 @@ void release_all(void)
 			status);
 }
 
+static void run_release(void *arg)
+{
+	release_all();
+}
+
 static void blocked_recv_goes_on_after_release(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
@@ -57,6 +62,29 @@ static void recv_of_all_goes_on_after_release(int from, int to)
 	warm_up(from, to);
 }
 
+/* It reads what kept the connection from going back, and waits for more. */
+static void recv_of_all_that_drains_lets_release_end(int from, int to)
+{
+	struct flow flow = flow_between(from, to);
+	struct task task;
+	struct call call;
+
+	warm_up(from, to);
+	flow_put(&flow, 600);
+	await(has_bytes(to, 600));
+	task_start(&task, run_release, NULL);
+	/* For release to have looked at what is there. */
+	usleep(200000);
+	recv_begin(&call, to, 1000, MSG_WAITALL);
+	task_join(&task);
+	call_settles(&call);
+	flow_put(&flow, 600);
+	call_returns(&call, 1000);
+	flow_check(&flow, call.buf, 1000);
+	flow_drain(&flow);
+	warm_up(from, to);
+}
+
 /* What was looked at before is there once. */
 static void peek_of_all_goes_on_after_release(int from, int to)
 {
@@ -74,11 +102,6 @@ static void peek_of_all_goes_on_after_release(int from, int to)
 	call_returns(&call, 1000);
 	flow_check(&look, call.buf, 1000);
 	flow_drain(&flow);
-}
-
-static void run_release(void *arg)
-{
-	release_all();
 }
 
 static void blocked_send_goes_on_after_release(int from, int to)
@@ -158,6 +181,7 @@ static void ulp_may_be_asked_for_at_any_moment(void)
 const struct test release_tests[] = {
 	TEST_WAYS(blocked_recv_goes_on_after_release),
 	TEST_WAYS(recv_of_all_goes_on_after_release),
+	TEST_WAYS(recv_of_all_that_drains_lets_release_end),
 	TEST_WAYS(peek_of_all_goes_on_after_release),
 	TEST_WAYS(blocked_send_goes_on_after_release),
 	TEST(ulp_may_be_asked_for_at_any_moment),
