@@ -45,8 +45,6 @@ static bool terminate(struct pd_channel *channel, struct pd_copy *late)
 {
 	int err;
 
-	/* zynqmp_dma takes its descriptors back before it waits for who calls them back. */
-	dmaengine_synchronize(channel->chan);
 	while ((err = dmaengine_terminate_sync(channel->chan)) && !completion_done(&late->done)) {
 		tell_not_stopped(channel, err);
 		schedule_timeout_uninterruptible(HZ);
@@ -59,7 +57,7 @@ static bool terminate(struct pd_channel *channel, struct pd_copy *late)
  */
 static void stop(struct pd_channel *channel, struct pd_copy *copy, bool is_late)
 {
-	bool is_stopped = true, is_first;
+	bool is_stopped = true, is_first, was_active;
 	struct pd_copy *other;
 
 	/* It may end while another is being stopped, which may take for ever. */
@@ -72,7 +70,8 @@ static void stop(struct pd_channel *channel, struct pd_copy *copy, bool is_late)
 	if (is_late && completion_done(&copy->done))
 		goto out;
 	spin_lock_bh(&channel->lock);
-	if (channel->state == PD_CHANNEL_ACTIVE)
+	was_active = channel->state == PD_CHANNEL_ACTIVE;
+	if (was_active)
 		channel->state = PD_CHANNEL_STOPPING;
 	is_first = !channel->is_released;
 	channel->is_released = channel->stops_by_release;
@@ -96,7 +95,7 @@ static void stop(struct pd_channel *channel, struct pd_copy *copy, bool is_late)
 		pd_stat_inc(PD_STAT_DMA_TIMEOUTS);
 	}
 	/* Of a fault all copies may be told. */
-	if (is_first)
+	if (is_first && (is_late || was_active))
 		pd_channel_strike(channel);
 	if (channel->state == PD_CHANNEL_STOPPING)
 		queue_work(system_unbound_wq, &channel->work);

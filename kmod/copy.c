@@ -153,15 +153,14 @@ static __always_inline u64 tail_of(const void *begin, u32 bytes)
 	return tail;
 }
 
-/* What the source does not have there. */
-static __always_inline u64 mark_of(u64 tail, u32 bytes)
+/* What the source does not have there, in any byte, and nobody else knows. */
+static __always_inline u64 mark_of(const struct pd_copy *copy, u64 tail, u32 bytes)
 {
-	return ~tail & (bytes < sizeof(tail) ? BIT_ULL(8 * bytes) - 1 : U64_MAX);
+	return (tail ^ copy->key) & (bytes < sizeof(tail) ? BIT_ULL(8 * bytes) - 1 : U64_MAX);
 }
 
 static __always_inline void mark_tail(void *begin, u32 bytes, u64 tail)
 {
-	tail = mark_of(tail, bytes);
 	if (likely(bytes >= sizeof(tail)))
 		memcpy(begin + bytes - sizeof(tail), &tail, sizeof(tail));
 	else
@@ -179,7 +178,7 @@ static __always_inline bool pass_tails(struct pd_copy *copy, u32 from, u32 to, u
 		next_part(&part);
 		tail = tail_of(part.from, part.bytes);
 		if (is_marking)
-			mark_tail(part.to, part.bytes, tail);
+			mark_tail(part.to, part.bytes, mark_of(copy, tail, part.bytes));
 		else if (tail_of(part.to, part.bytes) != tail)
 			return false;
 	}
@@ -188,6 +187,8 @@ static __always_inline bool pass_tails(struct pd_copy *copy, u32 from, u32 to, u
 
 void pd_copy_mark(struct pd_copy *copy, u32 from, u32 to, u32 most)
 {
+	/* Another each time (Knuth's MMIX generator); no byte of it is 0. */
+	copy->key = (copy->key * 6364136223846793005 + 1442695040888963407) | 0x0101010101010101;
 	pass_tails(copy, from, to, most, true);
 }
 
@@ -203,7 +204,7 @@ bool pd_copy_is_marked(struct pd_copy *copy, u32 from, u32 to, u32 most)
 	while (part.left) {
 		next_part(&part);
 		if (tail_of(part.to, part.bytes) ==
-		    mark_of(tail_of(part.from, part.bytes), part.bytes))
+		    mark_of(copy, tail_of(part.from, part.bytes), part.bytes))
 			return true;
 	}
 	return false;

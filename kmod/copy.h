@@ -43,6 +43,7 @@ struct pd_copy {
 	bool lied; /* all did well, they say, and did not */
 	bool stopped; /* the channel was, for this or another copy on it */
 	s32 cookie; /* of the last one */
+	u64 key; /* of its marks; random, from the beginning */
 	struct completion done; /* initialized with the memory that it is in */
 };
 

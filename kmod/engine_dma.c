@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/mm.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 
 #include "channel.h"
@@ -19,6 +20,7 @@ static void construct(void *memory)
 	struct pd_dma_job *job = memory;
 
 	init_completion(&job->copy.done);
+	job->copy.key = get_random_u64();
 }
 
 int pd_engine_dma_init(void)

@@ -338,13 +338,11 @@ static void message_is_sent_from_a_file_that_it_is_received_into_elsewhere(int f
 #define PAIRS 64 /* that are looked at in one go */
 #define FRAME ((1ULL << 55) - 1)
 
-static unsigned long frame_of(const char *at)
+static unsigned long frame_of(int pagemap, const char *at)
 {
-	int fd = succeeds(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
 	uint64_t entry;
 
-	returns(sizeof(entry), pread(fd, &entry, sizeof(entry), (unsigned long)at / PAGE * 8));
-	close(fd);
+	returns(sizeof(entry), pread(pagemap, &entry, sizeof(entry), (unsigned long)at / PAGE * 8));
 	/* Present, and told to root alone. */
 	require(entry >> 63 && (entry & FRAME));
 	return entry & FRAME;
@@ -355,6 +353,8 @@ static unsigned long frame_of(const char *at)
  */
 static char *private_page_and_file(int fd, off_t *at)
 {
+	int pagemap = succeeds(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+
 	for (int tries = 0; tries < 32; tries++) {
 		char *alone = mmap(NULL, PAIRS * PAGE, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -368,8 +368,10 @@ static char *private_page_and_file(int fd, off_t *at)
 			shared[i * PAGE] = 1;
 		}
 		for (int i = 0; i < PAIRS; i++) {
-			if (frame_of(alone + i * PAGE) + 1 != frame_of(shared + i * PAGE))
+			if (frame_of(pagemap, alone + i * PAGE) + 1 !=
+			    frame_of(pagemap, shared + i * PAGE))
 				continue;
+			close(pagemap);
 			*at = i * PAGE;
 			require(mremap(alone + i * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 				       map) == map);
