@@ -6,13 +6,17 @@
  * reader decides whose turn it is. TCP's own part is read by TCP's own recvmsg,
  * without waiting; the waiting is done here, for both.
  */
+#include <linux/compat.h>
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 #include <net/tcp.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
 
 #include "control.h"
 #include "engine.h"
 #include "pinned.h"
+#include "recv.h"
 #include "sock_hook.h"
 
 /* A call that has left the module and has to be made anew. */
@@ -28,27 +32,6 @@
 #define WINDOW_MIN (8 << 10)
 #define WINDOW_MS 20
 
-/* One call. */
-struct recv {
-	struct sock *sk;
-	struct pd_conn *conn;
-	struct msghdr *msg;
-	size_t len;
-	int flags;
-	int *addr_len;
-	size_t copied;
-	struct iov_iter start; /* what msg_iter was: a look that waits begins anew */
-	int peek_off; /* likewise sk_peek_off */
-	struct pd_control *control; /* of TCP's calls, if it has been asked for any */
-	size_t target; /* bytes that end the wait */
-	bool is_pinned_once; /* nothing came in its time */
-	int disconnects; /* of the socket, when the call began */
-	u32 changes; /* of the receive buffer, when it was last looked at */
-	u32 rcv_nxt; /* of TCP, likewise */
-	bool was_empty; /* TCP's queue, likewise: rcv_nxt moves before it does */
-	bool is_settled; /* what TCP had counted is in its queue */
-};
-
 /* May bytes of a frame with @seq be read now? Every TCP byte that was sent before
  * them has been.
  */
@@ -57,11 +40,7 @@ static bool is_its_turn(const struct sock *sk, u32 seq)
 	return !before(READ_ONCE(tcp_sk(sk)->copied_seq), seq);
 }
 
-/* How many bytes of TCP may be read before there is a frame to be read. Not more than
- * have come: what was redirected before a byte that is here is in a frame by now, and
- * what is redirected after this look comes before bytes that are still to come.
- */
-static size_t tcp_limit(const struct recv *recv)
+size_t pd_recv_tcp_limit(const struct recv *recv)
 {
 	const struct tcp_sock *tp = tcp_sk(recv->sk);
 	u32 copied_seq = READ_ONCE(tp->copied_seq), end = READ_ONCE(tp->rcv_nxt), seq, ready;
@@ -73,7 +52,7 @@ static size_t tcp_limit(const struct recv *recv)
 	return max((s32)(end - copied_seq), 0);
 }
 
-static u32 copy_out(struct recv *recv, struct pd_frame *frame, u32 offset, u32 bytes)
+u32 pd_recv_copy_out(struct recv *recv, struct pd_frame *frame, u32 offset, u32 bytes)
 {
 	u32 by_dma = 0;
 
@@ -99,7 +78,7 @@ static int take_frame(struct recv *recv, struct pd_frame *frame, u32 seq, u32 re
 	if (!ready || !is_its_turn(recv->sk, seq))
 		return 0;
 	want = min_t(size_t, ready, recv->len - recv->copied);
-	*taken = copy_out(recv, frame, frame->taken, want);
+	*taken = pd_recv_copy_out(recv, frame, frame->taken, want);
 	if (*taken) {
 		recv->conn->burst += *taken;
 		sk_peek_offset_bwd(recv->sk, *taken);
@@ -113,8 +92,7 @@ static int call_tcp(struct recv *recv, size_t len, int flags)
 				  recv->addr_len);
 }
 
-/* Have TCP read at most @limit bytes, without waiting. 0: the end, or nothing. */
-static int take_tcp(struct recv *recv, size_t limit)
+int pd_recv_take_tcp(struct recv *recv, size_t limit)
 {
 	size_t want = min(recv->len - recv->copied, limit);
 	struct iov_iter *iter = &recv->msg->msg_iter;
@@ -138,48 +116,6 @@ static void look_again(struct recv *recv)
 	recv->copied = 0;
 }
 
-/* The bytes of TCP and of frames that can be read one after the other, from the
- * first on, are looked at and stay. With SO_PEEK_OFF from there on.
- */
-static int peek(struct recv *recv, struct pd_frame *frame, u32 seq, u32 ready)
-{
-	struct pd_rbt *rbt = &recv->conn->rbt;
-	int peek_off = sk_peek_offset(recv->sk, MSG_PEEK);
-	size_t offset = max(peek_off, 0), limit = tcp_limit(recv);
-	u32 end = READ_ONCE(tcp_sk(recv->sk)->copied_seq) + limit;
-	int copied = 0;
-	u32 n;
-
-	if (offset < limit && !skb_queue_empty_lockless(&recv->sk->sk_receive_queue)) {
-		copied = take_tcp(recv, limit - offset);
-		if (copied < 0 || copied < limit - offset)
-			return copied;
-		offset = 0;
-	} else if (offset >= limit) {
-		offset -= limit;
-	} else {
-		recv->was_empty = true;
-		return 0;
-	}
-	while (frame && ready && recv->copied + copied < recv->len && !before(end, seq)) {
-		if (offset < ready) {
-			u32 want = min_t(size_t, ready - offset, recv->len - recv->copied - copied);
-
-			n = copy_out(recv, frame, frame->taken + offset, want);
-			copied += n;
-			if (peek_off >= 0)
-				sk_peek_offset_fwd(recv->sk, n);
-			if (n < want)
-				return copied ?: -EFAULT;
-			offset = 0;
-		} else {
-			offset -= ready;
-		}
-		frame = pd_rbt_next(rbt, frame, &seq, &ready);
-	}
-	return copied;
-}
-
 /* Some of a message was read, and the next byte of TCP is the urgent one: TCP's recvmsg
  * stops before it, and passes over it when it is called anew.
  */
@@ -200,7 +136,7 @@ static bool has_some(const struct recv *recv)
 
 	if (pd_rbt_first(&recv->conn->rbt, &seq, &ready) && ready && is_its_turn(recv->sk, seq))
 		return true;
-	return tcp_limit(recv);
+	return pd_recv_tcp_limit(recv);
 }
 
 /* Read what is there. Returns what was read, 0 if nothing is there now, -errno. */
@@ -214,7 +150,7 @@ static int take_some(struct recv *recv)
 
 	frame = pd_rbt_begin(rbt, &seq, &ready);
 	if (recv->flags & MSG_PEEK)
-		n = peek(recv, frame, seq, ready);
+		n = pd_recv_peek(recv, frame, seq, ready);
 	else if (frame)
 		n = take_frame(recv, frame, seq, ready, &taken);
 	pd_rbt_end(rbt, frame, taken);
@@ -225,8 +161,8 @@ static int take_some(struct recv *recv)
 	recv->was_empty = skb_queue_empty_lockless(&recv->sk->sk_receive_queue);
 	if (recv->was_empty)
 		return 0;
-	limit = tcp_limit(recv);
-	return limit ? take_tcp(recv, limit) : 0;
+	limit = pd_recv_tcp_limit(recv);
+	return limit ? pd_recv_take_tcp(recv, limit) : 0;
 }
 
 /* What is there to be read has changed since the last look. */
@@ -484,6 +420,23 @@ static int recv_locked(struct recv *recv, long timeo)
 	}
 }
 
+/* May a call that has read nothing return -ERESTARTNOINTR? It is a system call that is all done then:
+ * recvmmsg() may have messages already and makes an error of the socket of it, io_submit() EINTR.
+ */
+static bool can_be_made_anew(void)
+{
+	if (current->flags & (PF_KTHREAD | PF_IO_WORKER) || in_compat_syscall())
+		return false;
+	switch (syscall_get_nr(current, current_pt_regs())) {
+	case __NR_read:
+	case __NR_readv:
+	case __NR_recvfrom:
+	case __NR_recvmsg:
+		return true;
+	}
+	return false;
+}
+
 /* The socket has gone back to TCP while we slept: TCP's recvmsg does the rest. A
  * system call of a user's thread that has nothing yet is made anew, so that
  * nothing of it is left in the module; others wait from here.
@@ -494,7 +447,7 @@ static int go_to_tcp(struct recv *recv)
 
 	if (recv->flags & MSG_PEEK)
 		look_again(recv);
-	if (!recv->copied && !(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
+	if (!recv->copied && can_be_made_anew()) {
 		n = call_tcp(recv, recv->len, (recv->flags & ~MSG_WAITALL) | MSG_DONTWAIT);
 		if (n == -EAGAIN && !(recv->flags & MSG_DONTWAIT)) {
 			set_tsk_thread_flag(current, TIF_SIGPENDING);

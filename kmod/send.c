@@ -49,6 +49,9 @@ static bool is_for_tcp(struct sock *sk, struct pd_conn *conn, const struct msghd
 {
 	struct tcp_sock *tp = tcp_sk(sk);
 
+	/* It may have waited for the lock since another connection. */
+	if (unlikely(pd_conn_is_detached(conn)))
+		return true;
 	if (msg->msg_flags & MSG_OOB)
 		conn->sent_urgent = true;
 	/* The mark has a place in TCP's numbers alone. */

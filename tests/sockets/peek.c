@@ -159,6 +159,90 @@ static bool has_peek_off(int fd)
 	return !setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
 }
 
+/* What is sent with MSG_ZEROCOPY goes over TCP on every engine that knows it. Returns how much. */
+static size_t put_in_turns(struct flow *flow, int rounds)
+{
+	size_t sent = 0;
+
+	warm_up(flow->from, flow->to);
+	set_option(flow->from, SOL_SOCKET, SO_ZEROCOPY, 1);
+	for (int i = 0; i < rounds; i++) {
+		flow_put(flow, 600 + i);
+		returns(700, send(flow->from, flow_next(flow, 700), 700, MSG_ZEROCOPY));
+		flow_sent(flow, 700);
+		sent += 1300 + i;
+		/* TCP holds nothing back that is to be sent next. */
+		await(has_bytes(flow->to, sent) && !unacknowledged(flow->from));
+	}
+	return sent;
+}
+
+static void peek_looks_at_all_that_came_in_turns(int from, int to)
+{
+	struct flow flow = flow_between(from, to), look;
+	size_t all = put_in_turns(&flow, 4);
+	char buf[8192];
+
+	/* Of the first and the second, to the end of each kind and not. */
+	for (size_t len = 1; len < all + 600; len += 233) {
+		look = flow;
+		returns(len < all ? len : all, recv(to, buf, len, MSG_PEEK));
+		flow_check(&look, buf, len < all ? len : all);
+	}
+	look = flow;
+	returns(all, recv(to, buf, all, MSG_PEEK | MSG_WAITALL));
+	flow_check(&look, buf, all);
+	/* From within either kind on. */
+	flow_take(&flow, 300);
+	look = flow;
+	returns(all - 300, recv(to, buf, sizeof(buf), MSG_PEEK));
+	flow_check(&look, buf, all - 300);
+	flow_take(&flow, 500);
+	look = flow;
+	returns(all - 800, recv(to, buf, sizeof(buf), MSG_PEEK));
+	flow_check(&look, buf, all - 800);
+	returns(all - 800, recv(to, buf, sizeof(buf), MSG_PEEK | MSG_TRUNC));
+	flow_drain(&flow);
+}
+
+static void peek_of_all_waits_for_what_comes_in_turns(int from, int to)
+{
+	struct flow flow = flow_between(from, to), look = flow;
+	size_t all = put_in_turns(&flow, 2);
+	struct call call;
+
+	recv_begin(&call, to, all + 100, MSG_PEEK | MSG_WAITALL);
+	call_settles(&call);
+	flow_put(&flow, 50);
+	call_settles(&call);
+	returns(70, send(from, flow_next(&flow, 70), 70, MSG_ZEROCOPY));
+	flow_sent(&flow, 70);
+	call_returns(&call, all + 100);
+	flow_check(&look, call.buf, all + 100);
+	flow_drain(&flow);
+}
+
+static void peek_off_moves_through_what_came_in_turns(int from, int to)
+{
+	struct flow flow = flow_between(from, to), look = flow;
+	size_t all, len, at;
+	char buf[8192];
+
+	if (!has_peek_off(to))
+		skip_case("this kernel has no SO_PEEK_OFF for TCP");
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, -1);
+	all = put_in_turns(&flow, 4);
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, 0);
+	for (at = 0; at < all; at += len) {
+		len = all - at < 467 ? all - at : 467;
+		returns(len, recv(to, buf, len, MSG_PEEK));
+		flow_check(&look, buf, len);
+		assert_int_equal(get_option(to, SOL_SOCKET, SO_PEEK_OFF), at + len);
+	}
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, -1);
+	flow_drain(&flow);
+}
+
 static void peek_off_moves_with_each_peek(int from, int to)
 {
 	char buf[16];
@@ -205,6 +289,9 @@ const struct test peek_tests[] = {
 	TEST_WAYS(peek_sees_the_end),
 	TEST_WAYS(peek_sees_as_much_as_there_is),
 	TEST_WAYS(peek_with_trunc_counts_without_a_buffer),
+	TEST_WAYS(peek_looks_at_all_that_came_in_turns),
+	TEST_WAYS(peek_of_all_waits_for_what_comes_in_turns),
+	TEST_WAYS(peek_off_moves_through_what_came_in_turns),
 	TEST_WAYS(peek_off_moves_with_each_peek),
 	TEST_WAYS(peek_off_moves_back_as_data_is_read),
 	{ 0 },

@@ -85,6 +85,43 @@ static void recv_of_all_that_drains_lets_release_end(int from, int to)
 	warm_up(from, to);
 }
 
+struct several {
+	struct task task;
+	int fd, returned;
+	char bufs[2][600];
+};
+
+static void recv_several(void *arg)
+{
+	struct several *several = arg;
+	struct iovec iovs[2] = { { several->bufs[0], 600 }, { several->bufs[1], 600 } };
+	struct mmsghdr msgs[2] = { { .msg_hdr = { .msg_iov = iovs, .msg_iovlen = 1 } },
+				   { .msg_hdr = { .msg_iov = iovs + 1, .msg_iovlen = 1 } } };
+
+	several->returned = recvmmsg(several->fd, msgs, 2, MSG_WAITALL, NULL);
+}
+
+/* What it has is not lost, and no error of its own stays with the socket. */
+static void recv_of_several_messages_goes_on_after_release(int from, int to)
+{
+	struct several several = { .fd = to };
+	struct flow flow = flow_between(from, to);
+
+	warm_up(from, to);
+	flow_put(&flow, 600);
+	task_start(&several.task, recv_several, &several);
+	await(!has_bytes(to, 1) && sleeps_in(several.task.tid, SYS_recvmmsg));
+	release_all();
+	usleep(100000);
+	assert_false(several.task.done);
+	flow_put(&flow, 600);
+	task_join(&several.task);
+	returns(2, several.returned);
+	flow_check(&flow, several.bufs, 1200);
+	assert_int_equal(get_option(to, SOL_SOCKET, SO_ERROR), 0);
+	warm_up(from, to);
+}
+
 /* What was looked at before is there once. */
 static void peek_of_all_goes_on_after_release(int from, int to)
 {
@@ -182,6 +219,7 @@ const struct test release_tests[] = {
 	TEST_WAYS(blocked_recv_goes_on_after_release),
 	TEST_WAYS(recv_of_all_goes_on_after_release),
 	TEST_WAYS(recv_of_all_that_drains_lets_release_end),
+	TEST_WAYS(recv_of_several_messages_goes_on_after_release),
 	TEST_WAYS(peek_of_all_goes_on_after_release),
 	TEST_WAYS(blocked_send_goes_on_after_release),
 	TEST(ulp_may_be_asked_for_at_any_moment),
