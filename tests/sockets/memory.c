@@ -335,7 +335,7 @@ static void message_is_sent_from_a_file_that_it_is_received_into_elsewhere(int f
 	close(fd);
 }
 
-#define PAIRS 64 /* that are looked at in one go */
+#define PAGES ((int)(LEN / PAGE)) /* of either kind that are looked at in one go */
 #define FRAME ((1ULL << 55) - 1)
 
 static unsigned long frame_of(int pagemap, const char *at)
@@ -348,37 +348,57 @@ static unsigned long frame_of(int pagemap, const char *at)
 	return entry & FRAME;
 }
 
+/* Whether one of the pages at @shared is behind one of those at @alone in the machine's memory; if
+ * so, their numbers. A machine that has been up for long has few neighbours left, so any two will do.
+ */
+static bool are_neighbours(const char *alone, const char *shared, int *front, int *behind)
+{
+	int pagemap = succeeds(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	unsigned long frames[PAGES];
+
+	for (int i = 0; i < PAGES; i++)
+		frames[i] = frame_of(pagemap, shared + i * PAGE);
+	for (*front = 0; *front < PAGES; ++*front) {
+		unsigned long frame = frame_of(pagemap, alone + *front * PAGE);
+
+		for (*behind = 0; *behind < PAGES; ++*behind) {
+			if (frame + 1 != frames[*behind])
+				continue;
+			close(pagemap);
+			return true;
+		}
+	}
+	close(pagemap);
+	return false;
+}
+
 /* A page of nobody else's, and after it that of @fd at *@at, which is the next one in the machine's
  * memory, too.
  */
 static char *private_page_and_file(int fd, off_t *at)
 {
-	int pagemap = succeeds(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	int front, behind;
 
-	for (int tries = 0; tries < 32; tries++) {
-		char *alone = mmap(NULL, PAIRS * PAGE, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (int tries = 0; tries < 64; tries++) {
+		char *alone =
+			mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		char *shared = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		char *map = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		require(alone != MAP_FAILED && shared != MAP_FAILED && map != MAP_FAILED);
 		succeeds(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LEN));
-		for (int i = 0; i < PAIRS; i++) {
+		for (int i = 0; i < PAGES; i++) {
 			alone[i * PAGE] = 1;
 			shared[i * PAGE] = 1;
 		}
-		for (int i = 0; i < PAIRS; i++) {
-			if (frame_of(pagemap, alone + i * PAGE) + 1 !=
-			    frame_of(pagemap, shared + i * PAGE))
-				continue;
-			close(pagemap);
-			*at = i * PAGE;
-			require(mremap(alone + i * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-				       map) == map);
-			require(mmap(map + PAGE, PAGE, PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_FIXED, fd, *at) == map + PAGE);
-			return map;
-		}
+		if (!are_neighbours(alone, shared, &front, &behind))
+			continue;
+		*at = behind * PAGE;
+		require(mremap(alone + front * PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       map) == map);
+		require(mmap(map + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			     *at) == map + PAGE);
+		return map;
 	}
 	give_up(__FILE__, __LINE__, "no page of a file follows one of ours");
 	return NULL;
