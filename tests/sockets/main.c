@@ -14,7 +14,7 @@ static const struct test *const suites[] = {
 	splice_tests,	sendfile_tests, oob_tests,	zerocopy_tests, ancillary_tests,
 	ioctl_tests,	options_tests,	thread_tests,	process_tests,	signal_tests,
 	io_uring_tests, order_tests,	fault_tests,	memory_tests,	disconnect_tests,
-	release_tests,
+	release_tests,	death_tests,
 };
 
 static const char *const engines[] = { "tcp", "sockmap", "cpu", "dma", NULL };

@@ -5,47 +5,10 @@
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "sockets.h"
 
-/* Several segments of a copy by DMA, of 128 KiB. */
-#define LEN KIB(512)
-#define HALF (LEN / 2)
-
-static char *memory(int fd)
-{
-	char *map = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
-			 fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
-
-	require(map != MAP_FAILED);
-	/* Pages are there. */
-	memset(map, 1, LEN);
-	return map;
-}
-
-static int file(void)
-{
-	int fd = succeeds(memfd_create("buffer", MFD_CLOEXEC));
-
-	succeeds(ftruncate(fd, LEN));
-	return fd;
-}
-
-/* Pages are pinned for as long as a copy takes, and by calls alone. */
-static void require_unpinned(void)
-{
-	FILE *status = fopen("/proc/self/status", "re");
-	unsigned long kb = 1;
-	char line[256];
-
-	require(status);
-	while (fgets(line, sizeof(line), status))
-		sscanf(line, "VmPin: %lu", &kb);
-	fclose(status);
-	if (kb)
-		give_up(__FILE__, __LINE__, "%lu kB are pinned", kb);
-}
+#define HALF (LARGE / 2)
 
 /* ---- what happens ---------------------------------------------------------------- */
 
@@ -61,9 +24,9 @@ static void unmap(struct buffer *buffer)
 
 static void move(struct buffer *buffer)
 {
-	char *to = memory(-1);
+	char *to = large_buffer(-1);
 
-	require(mremap(buffer->map, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	require(mremap(buffer->map, LARGE, LARGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
 	buffer->map = to;
 }
 
@@ -74,12 +37,12 @@ static void truncate_file(struct buffer *buffer)
 
 static void page_out(struct buffer *buffer)
 {
-	succeeds(madvise(buffer->map, LEN, MADV_PAGEOUT));
+	succeeds(madvise(buffer->map, LARGE, MADV_PAGEOUT));
 }
 
 static void be_a_child(void *arg)
 {
-	memset(arg, 0xee, LEN);
+	memset(arg, 0xee, LARGE);
 }
 
 /* The child writes to its own copy, and the parent to its own. */
@@ -87,9 +50,9 @@ static void let_fork(struct buffer *buffer)
 {
 	pid_t pid = process_start(be_a_child, buffer->map);
 
-	buffer->map[LEN - 1] = 1;
+	buffer->map[LARGE - 1] = 1;
 	process_join(pid);
-	buffer->map[LEN - 1] = 2;
+	buffer->map[LARGE - 1] = 2;
 }
 
 /* ---- sending ----------------------------------------------------------------------- */
@@ -117,7 +80,7 @@ static void take_what_was_sent(struct flow *flow, struct call *call, ssize_t lea
 static void send_and(int from, int to, int fd, void (*happen)(struct buffer *buffer), size_t len,
 		     ssize_t least)
 {
-	struct buffer buffer = { .map = memory(fd), .fd = fd };
+	struct buffer buffer = { .map = large_buffer(fd), .fd = fd };
 	struct flow flow = flow_between(from, to), sent;
 	struct call call = { .fd = from, .buf = buffer.map, .len = len };
 
@@ -133,30 +96,30 @@ static void send_and(int from, int to, int fd, void (*happen)(struct buffer *buf
 
 static void memory_may_be_unmapped_while_it_is_sent(int from, int to)
 {
-	send_and(from, to, -1, unmap, LEN, 1);
+	send_and(from, to, -1, unmap, LARGE, 1);
 }
 
 static void memory_may_be_moved_while_it_is_sent(int from, int to)
 {
-	send_and(from, to, -1, move, LEN, 1);
+	send_and(from, to, -1, move, LARGE, 1);
 }
 
 static void file_may_be_truncated_while_it_is_sent(int from, int to)
 {
-	int fd = file();
+	int fd = buffer_file();
 
-	send_and(from, to, fd, truncate_file, LEN, 1);
+	send_and(from, to, fd, truncate_file, LARGE, 1);
 	close(fd);
 }
 
 static void memory_may_be_paged_out_while_it_is_sent(int from, int to)
 {
-	send_and(from, to, -1, page_out, LEN, LEN);
+	send_and(from, to, -1, page_out, LARGE, LARGE);
 }
 
 static void process_may_fork_while_it_sends(int from, int to)
 {
-	send_and(from, to, -1, let_fork, LEN - 1, LEN - 1);
+	send_and(from, to, -1, let_fork, LARGE - 1, LARGE - 1);
 }
 
 /* ---- receiving --------------------------------------------------------------------- */
@@ -189,7 +152,7 @@ static void run_filling(void *arg)
 static void receive_and(int from, int to, int fd, void (*happen)(struct buffer *buffer), size_t len,
 			size_t kept)
 {
-	struct buffer buffer = { .map = memory(fd), .fd = fd };
+	struct buffer buffer = { .map = large_buffer(fd), .fd = fd };
 	struct flow flow = flow_between(from, to);
 	struct filling filling = { .fd = to, .map = buffer.map, .len = len };
 	struct pump pump;
@@ -212,30 +175,30 @@ static void receive_and(int from, int to, int fd, void (*happen)(struct buffer *
 
 static void memory_may_be_unmapped_while_it_is_filled(int from, int to)
 {
-	receive_and(from, to, -1, unmap, LEN, HALF);
+	receive_and(from, to, -1, unmap, LARGE, HALF);
 }
 
 static void memory_may_be_moved_while_it_is_filled(int from, int to)
 {
-	receive_and(from, to, -1, move, LEN, LEN);
+	receive_and(from, to, -1, move, LARGE, LARGE);
 }
 
 static void file_may_be_truncated_while_it_is_filled(int from, int to)
 {
-	int fd = file();
+	int fd = buffer_file();
 
-	receive_and(from, to, fd, truncate_file, LEN, HALF);
+	receive_and(from, to, fd, truncate_file, LARGE, HALF);
 	close(fd);
 }
 
 static void memory_may_be_paged_out_while_it_is_filled(int from, int to)
 {
-	receive_and(from, to, -1, page_out, LEN, LEN);
+	receive_and(from, to, -1, page_out, LARGE, LARGE);
 }
 
 static void process_may_fork_while_it_receives(int from, int to)
 {
-	receive_and(from, to, -1, let_fork, LEN - 1, LEN - 1);
+	receive_and(from, to, -1, let_fork, LARGE - 1, LARGE - 1);
 }
 
 /* ---- afterwards -------------------------------------------------------------------- */
@@ -247,7 +210,7 @@ static void process_may_fork_while_it_receives(int from, int to)
 static void memory_is_the_senders_again_after_send(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	char *map = memory(-1);
+	char *map = large_buffer(-1);
 	struct pump pump;
 
 	warm_up(from, to);
@@ -271,7 +234,7 @@ static void memory_is_the_readers_again_after_recv(int from, int to)
 
 	warm_up(from, to);
 	for (int i = 0; i < MESSAGES; i++)
-		maps[i] = memory(-1);
+		maps[i] = large_buffer(-1);
 	pump_in(&pump, &flow, MESSAGES * MESSAGE, KIB(64));
 	for (int i = 0; i < MESSAGES; i++) {
 		for (size_t taken = 0; taken < MESSAGE;)
@@ -311,16 +274,16 @@ static void send_onto(int from, int to, char *from_there, char *to_there, size_t
 
 static void message_is_sent_from_where_it_is_received(int from, int to)
 {
-	char *map = memory(-1);
+	char *map = large_buffer(-1);
 
 	send_onto(from, to, map, map, MESSAGE);
 }
 
 static void message_is_sent_from_a_file_that_it_is_received_into(int from, int to)
 {
-	int fd = file();
+	int fd = buffer_file();
 
-	send_onto(from, to, memory(fd), memory(fd), MESSAGE);
+	send_onto(from, to, large_buffer(fd), large_buffer(fd), MESSAGE);
 	close(fd);
 }
 
@@ -329,13 +292,13 @@ static void message_is_sent_from_a_file_that_it_is_received_into(int from, int t
 /* What is read is what was there when it was sent. */
 static void message_is_sent_from_a_file_that_it_is_received_into_elsewhere(int from, int to)
 {
-	int fd = file();
+	int fd = buffer_file();
 
-	send_onto(from, to, memory(fd), memory(fd) + PAGE / 2, 2 * PAGE);
+	send_onto(from, to, large_buffer(fd), large_buffer(fd) + PAGE / 2, 2 * PAGE);
 	close(fd);
 }
 
-#define PAGES ((int)(LEN / PAGE)) /* of either kind that are looked at in one go */
+#define PAGES ((int)(LARGE / PAGE)) /* of either kind that are looked at in one go */
 #define FRAME ((1ULL << 55) - 1)
 
 static unsigned long frame_of(int pagemap, const char *at)
@@ -380,13 +343,13 @@ static char *private_page_and_file(int fd, off_t *at)
 	int front, behind;
 
 	for (int tries = 0; tries < 64; tries++) {
-		char *alone =
-			mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		char *shared = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		char *alone = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				   -1, 0);
+		char *shared = mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		char *map = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		require(alone != MAP_FAILED && shared != MAP_FAILED && map != MAP_FAILED);
-		succeeds(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LEN));
+		succeeds(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, LARGE));
 		for (int i = 0; i < PAGES; i++) {
 			alone[i * PAGE] = 1;
 			shared[i * PAGE] = 1;
@@ -407,10 +370,10 @@ static char *private_page_and_file(int fd, off_t *at)
 static void message_is_sent_from_a_file_that_it_is_received_into_behind_other_memory(int from,
 										     int to)
 {
-	int fd = file();
+	int fd = buffer_file();
 	off_t at;
 	char *to_there = private_page_and_file(fd, &at);
-	char *from_there = memory(-1);
+	char *from_there = large_buffer(-1);
 
 	require(mmap(from_there + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
 		     at) == from_there + PAGE);
@@ -431,159 +394,67 @@ static void large_message_follows_one_of_a_little_over_64_kib(int from, int to)
 	warm_up(from, to);
 	for (int i = 0; i < 4; i++) {
 		flow_put(&flow, KIB(64) + 20);
-		flow_sent(&flow, succeeds(send(from, flow_next(&flow, LEN), LEN, MSG_DONTWAIT)));
+		flow_sent(&flow,
+			  succeeds(send(from, flow_next(&flow, LARGE), LARGE, MSG_DONTWAIT)));
 		flow_drain(&flow);
 	}
 	require_unpinned();
 }
 
-/* ---- the end of a process ------------------------------------------------------------ */
+/* ---- limits -------------------------------------------------------------------------- */
 
-struct end {
-	int fd, other;
+struct limited {
+	int fd;
 	struct flow *flow;
 };
-
-static void send_large(void *arg)
-{
-	struct end *end = arg;
-	char *map = memory(-1);
-
-	close(end->other);
-	for (;;) {
-		fill(map, LEN, end->flow->stream, end->flow->sent);
-		end->flow->sent += succeeds(send(end->fd, map, LEN, MSG_NOSIGNAL));
-	}
-}
-
-/* One thread sends, the other ends the process by exit_group(). */
-static void exit_while_sending(void *arg)
-{
-	struct end *end = arg;
-	char *map = memory(-1);
-	struct call call = { .fd = end->fd, .buf = map, .len = LEN };
-
-	close(end->other);
-	fill(map, LEN, end->flow->stream, 0);
-	send_late(&call);
-	await(call.task.done || sleeps_in(call.task.tid, SYS_sendto));
-	_exit(0);
-}
-
-static void take_all(struct flow *flow)
-{
-	while (succeeds(flow_recv(flow, KIB(64), 0)))
-		;
-	flow_end(flow);
-}
-
-static void writer_is_killed_in_the_middle_of_a_large_message(int from, int to)
-{
-	struct flow flow = flow_between(from, to);
-	struct end end = { .fd = from, .other = to, .flow = &flow };
-	pid_t pid;
-
-	warm_up(from, to);
-	pid = process_start(send_large, &end);
-	close(from);
-	flow_take(&flow, LEN + HALF);
-	process_kill(pid);
-	take_all(&flow);
-}
-
-static void writer_exits_in_the_middle_of_a_large_message(int from, int to)
-{
-	struct flow flow = flow_between(from, to);
-	struct end end = { .fd = from, .other = to, .flow = &flow };
-	pid_t pid;
-
-	warm_up(from, to);
-	pid = process_start(exit_while_sending, &end);
-	close(from);
-	process_join(pid);
-	take_all(&flow);
-}
-
-static void receive_large(void *arg)
-{
-	struct end *end = arg;
-	char *map = memory(-1);
-
-	close(end->other);
-	for (;;)
-		succeeds(recv(end->fd, map, LEN, 0));
-}
-
-/* Who sends to it may have a reset, and nothing else. */
-static void reader_is_killed_in_the_middle_of_a_large_message(int from, int to)
-{
-	struct flow flow = flow_between(from, to);
-	struct end end = { .fd = to, .other = from };
-	char *map = memory(-1);
-	struct call call = { .fd = from, .buf = map, .len = LEN };
-	pid_t pid;
-
-	warm_up(from, to);
-	pid = process_start(receive_large, &end);
-	close(to);
-	flow_put(&flow, HALF);
-	send_late(&call);
-	process_kill(pid);
-	call_join(&call);
-	if (call.returned < 0 && call.error != EPIPE && call.error != ECONNRESET)
-		give_up(__FILE__, __LINE__, "send(): %s", strerror(call.error));
-	require_unpinned();
-}
-
-/* ---- limits -------------------------------------------------------------------------- */
 
 /* Not root any more, and no page may be locked. */
 static void send_without_locking(void *arg)
 {
 	const struct rlimit none = { 0, 0 };
-	struct end *end = arg;
-	char *map = memory(-1);
+	struct limited *limited = arg;
+	char *map = large_buffer(-1);
 
 	succeeds(setrlimit(RLIMIT_MEMLOCK, &none));
 	succeeds(setresuid(65534, 65534, 65534));
-	fill(map, LEN, end->flow->stream, 0);
-	for (size_t sent = 0; sent < LEN;)
-		sent += succeeds(send(end->fd, map + sent, LEN - sent, MSG_NOSIGNAL));
+	fill(map, LARGE, limited->flow->stream, 0);
+	for (size_t sent = 0; sent < LARGE;)
+		sent += succeeds(send(limited->fd, map + sent, LARGE - sent, MSG_NOSIGNAL));
 }
 
 static void memory_that_may_not_be_locked_is_sent(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	struct end end = { .fd = from, .flow = &flow };
+	struct limited limited = { .fd = from, .flow = &flow };
 	pid_t pid;
 
 	warm_up(from, to);
-	pid = process_start(send_without_locking, &end);
-	flow_take(&flow, LEN);
+	pid = process_start(send_without_locking, &limited);
+	flow_take(&flow, LARGE);
 	process_join(pid);
 }
 
 static void receive_without_locking(void *arg)
 {
 	const struct rlimit none = { 0, 0 };
-	struct end *end = arg;
-	char *map = memory(-1);
+	struct limited *limited = arg;
+	char *map = large_buffer(-1);
 
 	succeeds(setrlimit(RLIMIT_MEMLOCK, &none));
 	succeeds(setresuid(65534, 65534, 65534));
-	while (end->flow->taken < 2 * LEN)
-		flow_check(end->flow, map, succeeds(recv(end->fd, map, LEN, 0)));
+	while (limited->flow->taken < 2 * LARGE)
+		flow_check(limited->flow, map, succeeds(recv(limited->fd, map, LARGE, 0)));
 }
 
 static void memory_that_may_not_be_locked_is_filled(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
-	struct end end = { .fd = to, .flow = &flow };
+	struct limited limited = { .fd = to, .flow = &flow };
 	pid_t pid;
 
 	warm_up(from, to);
-	pid = process_start(receive_without_locking, &end);
-	flow_put(&flow, 2 * LEN);
+	pid = process_start(receive_without_locking, &limited);
+	flow_put(&flow, 2 * LARGE);
 	process_join(pid);
 }
 
@@ -605,9 +476,6 @@ const struct test memory_tests[] = {
 	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into_elsewhere),
 	TEST_WAYS(message_is_sent_from_a_file_that_it_is_received_into_behind_other_memory),
 	TEST_WAYS(large_message_follows_one_of_a_little_over_64_kib),
-	TEST_WAYS(writer_is_killed_in_the_middle_of_a_large_message),
-	TEST_WAYS(writer_exits_in_the_middle_of_a_large_message),
-	TEST_WAYS(reader_is_killed_in_the_middle_of_a_large_message),
 	TEST_WAYS(memory_that_may_not_be_locked_is_sent),
 	TEST_WAYS(memory_that_may_not_be_locked_is_filled),
 	{ 0 },

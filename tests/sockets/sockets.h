@@ -71,7 +71,7 @@ extern const struct test connect_tests[], splice_tests[], sendfile_tests[], oob_
 extern const struct test zerocopy_tests[], ancillary_tests[], ioctl_tests[], options_tests[];
 extern const struct test thread_tests[], process_tests[], signal_tests[], io_uring_tests[];
 extern const struct test order_tests[], fault_tests[], memory_tests[], disconnect_tests[],
-	release_tests[];
+	release_tests[], death_tests[];
 
 /* ---- verdict.c: the end of a case ------------------------------------------ */
 
@@ -207,6 +207,20 @@ void flow_drain(struct flow *flow);
 #define TOO_MUCH MIB(32)
 
 unsigned int random_below(unsigned int *seed, unsigned int limit);
+
+/* ---- buffer.c: large memory to send from and receive into ---------------------- */
+
+/* Several segments of a copy by DMA, of 128 KiB. */
+#define LARGE KIB(512)
+
+/* LARGE bytes, whose pages are there: of the file @fd, shared, or nobody else's if that is negative. They
+ * stay until the case's process ends.
+ */
+char *large_buffer(int fd);
+/* A file of LARGE bytes in memory, to be closed by the caller. */
+int buffer_file(void);
+/* No page of this process is pinned: that is for as long as a copy takes, and by calls alone. */
+void require_unpinned(void);
 
 /* ---- state.c: what the kernel is doing --------------------------------------- */
 
