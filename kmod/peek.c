@@ -11,7 +11,7 @@ struct peek {
 	u32 end; /* number of TCP's next byte */
 	size_t offset; /* so many bytes are to be passed over */
 	int copied;
-	int peek_off; /* negative: it is not asked for */
+	bool has_offset; /* SO_PEEK_OFF */
 };
 
 static size_t room(const struct peek *peek)
@@ -22,23 +22,28 @@ static size_t room(const struct peek *peek)
 static void go_forward(struct peek *peek, u32 bytes)
 {
 	peek->copied += bytes;
-	if (peek->peek_off >= 0)
+	if (peek->has_offset)
 		sk_peek_offset_fwd(peek->recv->sk, bytes);
 }
 
-/* Those whose turn it is. False if memory of the caller's is not there. */
-static bool look_at_frames(struct peek *peek)
+static bool is_frames_turn(const struct peek *peek)
+{
+	return peek->frame && !before(peek->end, peek->seq);
+}
+
+/* Those whose turn it is. Returns 0, or -EFAULT if memory of the caller's is not there. */
+static int look_at_frames(struct peek *peek)
 {
 	u32 want, n;
 
-	while (peek->frame && peek->ready && room(peek) && !before(peek->end, peek->seq)) {
+	while (is_frames_turn(peek) && peek->ready && room(peek)) {
 		if (peek->offset < peek->ready) {
 			want = min_t(size_t, peek->ready - peek->offset, room(peek));
 			n = pd_recv_copy_out(peek->recv, peek->frame,
 					     peek->frame->taken + peek->offset, want);
 			go_forward(peek, n);
 			if (n < want)
-				return false;
+				return -EFAULT;
 			peek->offset = 0;
 		} else {
 			peek->offset -= peek->ready;
@@ -46,90 +51,122 @@ static bool look_at_frames(struct peek *peek)
 		peek->frame =
 			pd_rbt_next(&peek->recv->conn->rbt, peek->frame, &peek->seq, &peek->ready);
 	}
-	return true;
+	return 0;
 }
 
-/* TCP's bytes from number @from up to @to, which are behind a frame: TCP's own recvmsg has no way to
- * begin there. Not past the urgent byte.
- */
-static int look_at_tcp(struct recv *recv, u32 from, u32 to, size_t most)
+/* TCP's first bytes, up to @to. TCP's own recvmsg moves SO_PEEK_OFF on. Returns 0, -errno. */
+static int have_tcp_look(struct peek *peek, u32 to)
 {
+	struct recv *recv = peek->recv;
+	int n;
+
+	if (peek->offset >= to - peek->end) {
+		peek->offset -= to - peek->end;
+		peek->end = to;
+		return 0;
+	}
+	if (skb_queue_empty_lockless(&recv->sk->sk_receive_queue)) {
+		recv->was_empty = true;
+		return 0;
+	}
+	n = pd_recv_take_tcp(recv, to - peek->end - peek->offset);
+	if (n < 0)
+		return n;
+	peek->copied = n;
+	peek->end += peek->offset + n;
+	peek->offset = 0;
+	return 0;
+}
+
+/* TCP's bytes up to @to that are behind a frame: its recvmsg has no way to begin there. As that does, stop
+ * before the urgent byte, or pass over it if nothing was looked at before. Returns 0, -EFAULT.
+ */
+static int look_at_tcp(struct peek *peek, u32 to)
+{
+	struct recv *recv = peek->recv;
 	struct sock *sk = recv->sk;
 	struct tcp_sock *tp = tcp_sk(sk);
 	struct sk_buff *skb;
 	u32 seq, offset, n;
-	int copied = 0;
+	int err = 0;
 
+	if (peek->offset >= to - peek->end) {
+		peek->offset -= to - peek->end;
+		peek->end = to;
+		return 0;
+	}
 	lock_sock(sk);
-	if (tp->urg_data && !before(tp->urg_seq, from) && before(tp->urg_seq, to))
-		to = tp->urg_seq;
+	peek->end += peek->offset;
+	peek->offset = 0;
+	if (tp->urg_data && !before(tp->urg_seq, peek->end) && before(tp->urg_seq, to)) {
+		if (peek->copied || tp->urg_seq != peek->end)
+			to = tp->urg_seq;
+		else if (!sock_flag(sk, SOCK_URGINLINE))
+			peek->end++;
+	}
 	skb_queue_walk(&sk->sk_receive_queue, skb)
 	{
 		seq = TCP_SKB_CB(skb)->seq + !!(TCP_SKB_CB(skb)->tcp_flags & TCPHDR_SYN);
-		if (from == to || copied == most || before(from, seq))
+		if (peek->end == to || !room(peek) || before(peek->end, seq))
 			break;
-		offset = from - seq;
+		offset = peek->end - seq;
 		if (offset >= skb->len)
 			continue;
-		n = min_t(size_t, min(skb->len - offset, to - from), most - copied);
+		n = min_t(size_t, min(skb->len - offset, to - peek->end), room(peek));
 		if (!(recv->flags & MSG_TRUNC) &&
 		    skb_copy_datagram_msg(skb, offset, recv->msg, n)) {
-			copied = copied ?: -EFAULT;
+			err = -EFAULT;
 			break;
 		}
-		from += n;
-		copied += n;
+		peek->end += n;
+		go_forward(peek, n);
 	}
 	release_sock(sk);
-	return copied;
+	return err;
+}
+
+static int take_turns(struct peek *peek)
+{
+	struct recv *recv = peek->recv;
+	u32 to = peek->end + pd_recv_tcp_limit(recv), rcv_nxt;
+	int err = have_tcp_look(peek, to);
+
+	if (err || peek->end != to)
+		return err;
+	rcv_nxt = READ_ONCE(tcp_sk(recv->sk)->rcv_nxt);
+	/* What was redirected before a byte that has come has been counted. */
+	smp_rmb();
+	for (;;) {
+		err = look_at_frames(peek);
+		to = peek->frame && before(peek->seq, rcv_nxt) ? peek->seq : rcv_nxt;
+		/* What has been redirected meanwhile may come before what TCP has next. */
+		if (err || !room(peek) || !before(peek->end, to) ||
+		    READ_ONCE(recv->conn->rbt.changes) != recv->changes)
+			return err;
+		err = look_at_tcp(peek, to);
+		if (err || peek->end != to)
+			return err;
+	}
 }
 
 int pd_recv_peek(struct recv *recv, struct pd_frame *frame, u32 seq, u32 ready)
 {
-	int peek_off = sk_peek_offset(recv->sk, MSG_PEEK), n;
-	size_t offset = max(peek_off, 0), limit = pd_recv_tcp_limit(recv);
+	const struct tcp_sock *tp = tcp_sk(recv->sk);
+	int peek_off = sk_peek_offset(recv->sk, MSG_PEEK), err;
 	struct peek peek = {
 		.recv = recv,
 		.frame = frame,
 		.seq = seq,
 		.ready = ready,
-		.end = READ_ONCE(tcp_sk(recv->sk)->copied_seq) + limit,
-		.offset = offset - min(offset, limit),
-		.peek_off = peek_off,
+		.end = READ_ONCE(tp->copied_seq),
+		.offset = max(peek_off, 0),
+		.has_offset = peek_off >= 0,
 	};
-	u32 rcv_nxt, next;
 
-	if (offset < limit && !skb_queue_empty_lockless(&recv->sk->sk_receive_queue)) {
-		n = pd_recv_take_tcp(recv, limit - offset);
-		if (n < 0 || n < limit - offset)
-			return n;
-		peek.copied = n;
-	} else if (offset < limit) {
-		recv->was_empty = true;
-		return 0;
-	}
-	rcv_nxt = READ_ONCE(tcp_sk(recv->sk)->rcv_nxt);
-	/* What was redirected before a byte that has come has been counted. */
-	smp_rmb();
-	for (;;) {
-		if (!look_at_frames(&peek))
-			return peek.copied ?: -EFAULT;
-		next = peek.frame && before(peek.seq, rcv_nxt) ? peek.seq : rcv_nxt;
-		/* What has been redirected meanwhile may come before what TCP has next. */
-		if (!room(&peek) || !before(peek.end, next) ||
-		    READ_ONCE(recv->conn->rbt.changes) != recv->changes)
-			return peek.copied;
-		if (peek.offset < next - peek.end) {
-			n = look_at_tcp(recv, peek.end + peek.offset, next, room(&peek));
-			if (n < 0)
-				return peek.copied ?: n;
-			go_forward(&peek, n);
-			if (n < next - peek.end - peek.offset)
-				return peek.copied;
-			peek.offset = 0;
-		} else {
-			peek.offset -= next - peek.end;
-		}
-		peek.end = next;
-	}
+	err = take_turns(&peek);
+	/* Nothing is redirected behind the urgent byte. */
+	recv->is_at_mark = peek.copied && unlikely(READ_ONCE(tp->urg_data)) &&
+			   READ_ONCE(tp->urg_seq) == peek.end && !is_frames_turn(&peek) &&
+			   READ_ONCE(recv->conn->rbt.changes) == recv->changes;
+	return peek.copied ?: err;
 }

@@ -405,7 +405,7 @@ static int recv_locked(struct recv *recv, long timeo)
 			if (!(recv->flags & MSG_PEEK))
 				continue;
 		}
-		if (recv->copied >= recv->target)
+		if (recv->copied >= recv->target || recv->is_at_mark)
 			return recv->copied;
 		if (unlikely(READ_ONCE(recv->conn->released)) &&
 		    !pd_rbt_has_frames(&recv->conn->rbt))
@@ -527,6 +527,7 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 		.rcv_nxt = 0,
 		.was_empty = false,
 		.is_settled = false,
+		.is_at_mark = false,
 	};
 	int n;
 

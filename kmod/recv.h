@@ -28,6 +28,7 @@ struct recv {
 	u32 rcv_nxt; /* of TCP, likewise */
 	bool was_empty; /* TCP's queue, likewise: rcv_nxt moves before it does */
 	bool is_settled; /* what TCP had counted is in its queue */
+	bool is_at_mark; /* the last look has ended before the urgent byte */
 };
 
 /* How many bytes of TCP may be read before there is a frame to be read. Not more than

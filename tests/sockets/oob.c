@@ -159,6 +159,36 @@ static void recv_that_waits_for_all_stops_at_the_mark(int from, int to)
 	free(call.buf);
 }
 
+/* A look at them, which has looked at some before the mark came. */
+static void peek_of_all_stops_at_the_mark(int from, int to)
+{
+	struct flow flow = flow_between(from, to), look = flow;
+	char buf[6000], byte;
+	struct call call;
+
+	warm_up(from, to);
+	recv_begin(&call, to, sizeof(buf), MSG_PEEK | MSG_WAITALL);
+	flow_put(&flow, 3000);
+	call_settles(&call);
+	returns(1, flow_send(&flow, 1, MSG_OOB));
+	flow_put(&flow, 5000);
+	call_returns(&call, 3000);
+	flow_check(&look, call.buf, 3000);
+	assert_false(at_mark(to));
+	free(call.buf);
+	/* Anew, when all is there. */
+	returns(3000, recv(to, buf, sizeof(buf), MSG_PEEK | MSG_WAITALL));
+	/* From the mark on it looks at what is behind. */
+	flow_take(&flow, 3000);
+	assert_true(at_mark(to));
+	returns(1, recv(to, &byte, 1, MSG_OOB));
+	flow_check(&flow, &byte, 1);
+	look = flow;
+	returns(4000, recv(to, buf, 4000, MSG_PEEK | MSG_WAITALL));
+	flow_check(&look, buf, 4000);
+	flow_drain(&flow);
+}
+
 static void inline_mark_comes_after_what_was_sent_before(int from, int to)
 {
 	struct flow flow = flow_between(from, to);
@@ -188,6 +218,7 @@ const struct test oob_tests[] = {
 	TEST_WAYS(urgent_byte_keeps_its_place_among_many),
 	TEST_WAYS(mark_comes_after_what_was_sent_before),
 	TEST_WAYS(recv_that_waits_for_all_stops_at_the_mark),
+	TEST_WAYS(peek_of_all_stops_at_the_mark),
 	TEST_WAYS(inline_mark_comes_after_what_was_sent_before),
 	TEST_WAYS(urgent_byte_raises_sigurg),
 	TEST_WAYS(without_urgent_data_oob_gives_einval),

@@ -243,6 +243,36 @@ static void peek_off_moves_through_what_came_in_turns(int from, int to)
 	flow_drain(&flow);
 }
 
+/* Which is what stops a look that began before it. */
+static void peek_off_passes_over_the_urgent_byte(int from, int to)
+{
+	struct flow flow = flow_between(from, to), look;
+	char buf[8192], byte;
+
+	if (!has_peek_off(to))
+		skip_case("this kernel has no SO_PEEK_OFF for TCP");
+	warm_up(from, to);
+	flow_put(&flow, 3000);
+	returns(1, flow_send(&flow, 1, MSG_OOB));
+	flow_put(&flow, 5000);
+	await(has_bytes(to, 3000) && has_events(to, POLLPRI));
+	await(!unacknowledged(from));
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, 1000);
+	returns(2000, recv(to, buf, sizeof(buf), MSG_PEEK));
+	look = flow;
+	look.taken += 1000;
+	flow_check(&look, buf, 2000);
+	assert_int_equal(get_option(to, SOL_SOCKET, SO_PEEK_OFF), 3000);
+	returns(5000, recv(to, buf, sizeof(buf), MSG_PEEK));
+	look.taken++;
+	flow_check(&look, buf, 5000);
+	set_option(to, SOL_SOCKET, SO_PEEK_OFF, -1);
+	flow_take(&flow, 3000);
+	returns(1, recv(to, &byte, 1, MSG_OOB));
+	flow_check(&flow, &byte, 1);
+	flow_drain(&flow);
+}
+
 static void peek_off_moves_with_each_peek(int from, int to)
 {
 	char buf[16];
@@ -292,6 +322,7 @@ const struct test peek_tests[] = {
 	TEST_WAYS(peek_looks_at_all_that_came_in_turns),
 	TEST_WAYS(peek_of_all_waits_for_what_comes_in_turns),
 	TEST_WAYS(peek_off_moves_through_what_came_in_turns),
+	TEST_WAYS(peek_off_passes_over_the_urgent_byte),
 	TEST_WAYS(peek_off_moves_with_each_peek),
 	TEST_WAYS(peek_off_moves_back_as_data_is_read),
 	{ 0 },
