@@ -54,30 +54,6 @@ static int look_at_frames(struct peek *peek)
 	return 0;
 }
 
-/* TCP's first bytes, up to @to. TCP's own recvmsg moves SO_PEEK_OFF on. Returns 0, -errno. */
-static int have_tcp_look(struct peek *peek, u32 to)
-{
-	struct recv *recv = peek->recv;
-	int n;
-
-	if (peek->offset >= to - peek->end) {
-		peek->offset -= to - peek->end;
-		peek->end = to;
-		return 0;
-	}
-	if (skb_queue_empty_lockless(&recv->sk->sk_receive_queue)) {
-		recv->was_empty = true;
-		return 0;
-	}
-	n = pd_recv_take_tcp(recv, to - peek->end - peek->offset);
-	if (n < 0)
-		return n;
-	peek->copied = n;
-	peek->end += peek->offset + n;
-	peek->offset = 0;
-	return 0;
-}
-
 /* TCP's bytes up to @to that are behind a frame: its recvmsg has no way to begin there. As that does, stop
  * before the urgent byte, or pass over it if nothing was looked at before. Returns 0, -EFAULT.
  */
@@ -125,6 +101,46 @@ static int look_at_tcp(struct peek *peek, u32 to)
 	return err;
 }
 
+/* Does TCP's recvmsg pass over the byte with number @seq when it begins there? */
+static bool is_hole(const struct sock *sk, u32 seq)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	return unlikely(READ_ONCE(tp->urg_data)) && READ_ONCE(tp->urg_seq) == seq &&
+	       !sock_flag(sk, SOCK_URGINLINE);
+}
+
+/* TCP's first bytes, up to @to. TCP's own recvmsg moves SO_PEEK_OFF on. Returns 0, -errno. */
+static int have_tcp_look(struct peek *peek, u32 to)
+{
+	struct recv *recv = peek->recv;
+	u32 first = peek->end;
+	bool hole;
+	int n;
+
+	if (peek->offset >= to - peek->end) {
+		peek->offset -= to - peek->end;
+		peek->end = to;
+		return 0;
+	}
+	if (skb_queue_empty_lockless(&recv->sk->sk_receive_queue)) {
+		recv->was_empty = true;
+		return 0;
+	}
+	hole = is_hole(recv->sk, first + (u32)peek->offset);
+	n = pd_recv_take_tcp(recv, to - first - peek->offset);
+	if (n < 0)
+		return n;
+	peek->copied = n;
+	/* It began elsewhere if somebody has read past us: then that was all. */
+	if (READ_ONCE(tcp_sk(recv->sk)->copied_seq) != first)
+		return 0;
+	peek->end += peek->offset + n + hole;
+	peek->offset = 0;
+	/* What ended it before @to, ends who begins there. */
+	return n && room(peek) && before(peek->end, to) ? look_at_tcp(peek, to) : 0;
+}
+
 static int take_turns(struct peek *peek)
 {
 	struct recv *recv = peek->recv;
@@ -168,5 +184,6 @@ int pd_recv_peek(struct recv *recv, struct pd_frame *frame, u32 seq, u32 ready)
 	recv->is_at_mark = peek.copied && unlikely(READ_ONCE(tp->urg_data)) &&
 			   READ_ONCE(tp->urg_seq) == peek.end && !is_frames_turn(&peek) &&
 			   READ_ONCE(recv->conn->rbt.changes) == recv->changes;
+	recv->is_cut = err;
 	return peek.copied ?: err;
 }

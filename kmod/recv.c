@@ -109,8 +109,7 @@ int pd_recv_take_tcp(struct recv *recv, size_t limit)
 static void look_again(struct recv *recv)
 {
 	recv->msg->msg_iter = recv->start;
-	if (recv->peek_off >= 0)
-		WRITE_ONCE(recv->sk->sk_peek_off, recv->peek_off);
+	sk_peek_offset_bwd(recv->sk, recv->copied);
 	if (recv->control)
 		recv->control->len = 0;
 	recv->copied = 0;
@@ -405,7 +404,7 @@ static int recv_locked(struct recv *recv, long timeo)
 			if (!(recv->flags & MSG_PEEK))
 				continue;
 		}
-		if (recv->copied >= recv->target || recv->is_at_mark)
+		if (recv->copied >= recv->target || recv->is_at_mark || recv->is_cut)
 			return recv->copied;
 		if (unlikely(READ_ONCE(recv->conn->released)) &&
 		    !pd_rbt_has_frames(&recv->conn->rbt))
@@ -415,8 +414,13 @@ static int recv_locked(struct recv *recv, long timeo)
 			return -ERESTARTNOINTR;
 		if (err < 0)
 			return recv->copied ?: result;
-		if (recv->flags & MSG_PEEK)
+		if (recv->flags & MSG_PEEK) {
+			/* Each message that comes begins it anew, without a wait. */
+			cond_resched();
+			if (recv->copied && signal_pending(current))
+				return recv->copied;
 			look_again(recv);
+		}
 	}
 }
 
@@ -455,11 +459,10 @@ static int go_to_tcp(struct recv *recv)
 		}
 		if (n <= 0 || !(recv->flags & MSG_WAITALL))
 			return n;
+		recv->copied = n;
 		/* What was looked at is there still, and TCP looks from the first byte on. */
 		if (recv->flags & MSG_PEEK)
 			look_again(recv);
-		else
-			recv->copied = n;
 	}
 	/* Bytes of another connection do not belong to what was read. */
 	if (recv->copied >= recv->len ||
@@ -518,7 +521,6 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 		.addr_len = addr_len,
 		.copied = 0,
 		.start = msg->msg_iter,
-		.peek_off = sk_peek_offset(sk, flags),
 		.control = NULL,
 		.target = 0,
 		.is_pinned_once = false,
@@ -528,6 +530,7 @@ int pd_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags, int *
 		.was_empty = false,
 		.is_settled = false,
 		.is_at_mark = false,
+		.is_cut = false,
 	};
 	int n;
 

@@ -19,7 +19,6 @@ struct recv {
 	int *addr_len;
 	size_t copied;
 	struct iov_iter start; /* what msg_iter was: a look that waits begins anew */
-	int peek_off; /* likewise sk_peek_off */
 	struct pd_control *control; /* of TCP's calls, if it has been asked for any */
 	size_t target; /* bytes that end the wait */
 	bool is_pinned_once; /* nothing came in its time */
@@ -29,6 +28,7 @@ struct recv {
 	bool was_empty; /* TCP's queue, likewise: rcv_nxt moves before it does */
 	bool is_settled; /* what TCP had counted is in its queue */
 	bool is_at_mark; /* the last look has ended before the urgent byte */
+	bool is_cut; /* it has ended where memory of the caller's was not there */
 };
 
 /* How many bytes of TCP may be read before there is a frame to be read. Not more than

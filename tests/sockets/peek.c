@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* MSG_PEEK. */
+#include <sys/mman.h>
+
 #include "sockets.h"
 
 static ssize_t peek(const struct flow *flow, size_t len, int flags)
@@ -205,6 +207,28 @@ static void peek_looks_at_all_that_came_in_turns(int from, int to)
 	flow_drain(&flow);
 }
 
+/* What could be copied before it, or nothing: but now. */
+static void peek_of_all_ends_at_bad_memory(int from, int to)
+{
+	struct flow flow = flow_between(from, to), look = flow;
+	char *map = large_buffer(-1);
+	size_t all;
+	ssize_t n;
+
+	all = put_in_turns(&flow, 8);
+	require(all > KIB(8));
+	succeeds(mprotect(map + KIB(8), LARGE - KIB(8), PROT_NONE));
+	for (int good = KIB(8); good > 0; good -= 311) {
+		look = flow;
+		n = recv(to, map + KIB(8) - good, all, MSG_PEEK | MSG_WAITALL);
+		if (n < 0)
+			assert_int_equal(errno, EFAULT);
+		else
+			flow_check(&look, map + KIB(8) - good, n);
+	}
+	flow_drain(&flow);
+}
+
 static void peek_of_all_waits_for_what_comes_in_turns(int from, int to)
 {
 	struct flow flow = flow_between(from, to), look = flow;
@@ -321,6 +345,7 @@ const struct test peek_tests[] = {
 	TEST_WAYS(peek_with_trunc_counts_without_a_buffer),
 	TEST_WAYS(peek_looks_at_all_that_came_in_turns),
 	TEST_WAYS(peek_of_all_waits_for_what_comes_in_turns),
+	TEST_WAYS(peek_of_all_ends_at_bad_memory),
 	TEST_WAYS(peek_off_moves_through_what_came_in_turns),
 	TEST_WAYS(peek_off_passes_over_the_urgent_byte),
 	TEST_WAYS(peek_off_moves_with_each_peek),
